@@ -1,0 +1,58 @@
+# `make` builds build/sluice; `make test` runs everything CI runs; `make help` lists the rest.
+.DEFAULT_GOAL := build
+SHELL := bash
+
+BUILD ?= build
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+PYTHON := .deps/venv/bin/python
+export JOBS FUZZ_SECONDS
+
+.PHONY: help build deps test-deps quickstart test test-quick lint bench soak reference clean install package test-package
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install Debian packages and fetch .deps/ where something is missing
+	@tools/deps
+
+build: deps ## build build/sluice
+	@tools/build $(BUILD) sluice
+
+quickstart: build ## build, then move data through the example pipeline
+	@$(BUILD)/sluice run examples/quickstart.sql
+
+test-deps: deps ## and what tests run against: S3 servers and their clients
+	@tools/deps test
+
+test: test-deps ## everything: unit, style, script, e2e, crash, sanitizers, fuzz (FUZZ_SECONDS=60)
+	@tools/test
+
+test-quick: test-deps ## unit, layering, script, e2e and crash tests; no lint, sanitizers or fuzz
+	@tools/test unit tidy pytest
+
+lint: build ## clang-format and clang-tidy over src, include, tests and bench
+	@tools/lint
+
+bench: build ## benchmarks against peers
+	@if [ -e bench/run ]; then bench/run; else echo "bench: no bench/run yet"; fi
+
+soak: build ## hours of load with random kills
+	@if [ -e tests/soak/run ]; then tests/soak/run; else echo "soak: no tests/soak/run yet"; fi
+
+reference: build ## regenerate docs/reference from the program's own declarations
+	@$(BUILD)/sluice reference --out docs/reference
+
+install: build ## the program, its libraries, headers and CMake package below PREFIX (/usr/local); DESTDIR before it
+	@tools/build $(BUILD) sluice_sdk
+	@DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
+
+package: build ## build/sluice_VERSION_ARCHITECTURE.deb, for the Debian release this machine runs
+	@tools/package $(BUILD)
+
+test-package: package ## install it on a new Debian in a folder (debootstrap, root), by the Dockerfile's steps
+	@python3 tests/install/clean_debian.py $(BUILD)/sluice_$$($(BUILD)/sluice --version | cut -d' ' -f2)_*.deb
+
+clean: ## remove every build folder; .deps stays
+	@rm -rf build build-asan build-tsan build-fuzz

@@ -1,0 +1,1 @@
+// Nothing: this target exists to own the precompiled header.

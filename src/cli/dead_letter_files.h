@@ -1,0 +1,43 @@
+// The files that hold a pipeline's dead letters, read back. Their rows have the schema of flow/outlet.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "port/coordinator.h"
+#include "port/plan.h"
+#include "port/store.h"
+
+namespace sluice {
+
+struct DeadLetter {
+  std::string pipeline;
+  WallTime at;
+  std::string reason;
+  std::string position;
+  std::string split;
+  std::string payload;
+  std::string stage;  // read | transform | write
+
+  // The payload is the path of a file that was given up, and not a record: then, the byte (or row, for formats that are
+  // not read from front to back) that was next.
+  [[nodiscard]] std::optional<int64_t> given_up_at() const;
+};
+
+// Where the pipeline of that record puts them, as something to read. No location, or one with secrets in it, is an
+// error.
+Result<Endpoint> dead_letter_location(const Registry& registry, const PipelineRecord& record);
+
+// In the order of their names. None when the folder does not exist yet.
+Result<std::vector<ObjectInfo>> dead_letter_files(Context& context, const Endpoint& location);
+Result<std::vector<DeadLetter>> read_dead_letters(Context& context, const Endpoint& location, const ObjectInfo& file);
+// Nothing when it is gone already.
+Result<void> remove_dead_letters(Context& context, const Endpoint& location, const ObjectInfo& file);
+
+// `endpoint` with one object of its store as its path.
+Endpoint narrowed_to(Endpoint endpoint, const std::string& object_path);
+// 'id BIGINT, …': what the option `columns` takes.
+std::string columns_text(const arrow::Schema& schema);
+
+}  // namespace sluice

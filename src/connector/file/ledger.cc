@@ -1,0 +1,287 @@
+#include "connector/file/ledger.h"
+
+#include <algorithm>
+
+#include <arrow/io/interfaces.h>
+
+#include "batch/arrow_result.h"
+#include "connector/file/byte_stream.h"
+
+namespace sluice::file {
+namespace {
+
+std::string range_id(const std::string& base, int64_t begin) { return fmt::format("{}@{}", base, begin); }
+
+std::string without_suffix(const std::string& text, const std::string& suffix) {
+  return !suffix.empty() && text.ends_with(suffix) ? text.substr(0, text.size() - suffix.size()) : text;
+}
+
+bool is_range(const FilePosition& position) { return position.begin != 0 || position.end != kToTheEnd; }
+
+}  // namespace
+
+Result<void> Ledger::load(const Positions& durable) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, token] : durable) {
+    Entry entry;
+    entry.position = TRY(FilePosition::parse(id, token));
+    entry.base = is_range(entry.position) ? without_suffix(id, fmt::format("@{}", entry.position.begin)) : id;
+    entry.path =
+        !entry.position.path.empty() ? entry.position.path : without_suffix(entry.base, "#" + entry.position.version);
+    put(id, std::move(entry));
+  }
+  return {};
+}
+
+void Ledger::put(const SplitId& id, Entry entry) {
+  by_version_[entry.position.version].insert(id);
+  version_of_base_[entry.base] = entry.position.version;
+  entries_[id] = std::move(entry);
+}
+
+void Ledger::forget(const SplitId& id) {
+  auto entry = entries_.find(id);
+  if (entry == entries_.end()) return;
+  auto ids = by_version_.find(entry->second.position.version);
+  if (ids != by_version_.end()) {
+    ids->second.erase(id);
+    if (ids->second.empty()) by_version_.erase(ids);
+  }
+  entries_.erase(entry);
+}
+
+void Ledger::retire(const SplitId& id) {
+  auto ids = by_version_.find(entries_.at(id).position.version);
+  if (ids == by_version_.end()) return;
+  ids->second.erase(id);
+  if (ids->second.empty()) by_version_.erase(ids);
+}
+
+void Ledger::begin_listing(const std::vector<ObjectInfo>& objects) {
+  std::lock_guard lock(mutex_);
+  alive_.clear();
+  alive_paths_.clear();
+  if (entries_.empty()) return;
+  for (const auto& object : objects) {
+    alive_.insert_or_assign(object.version, object);
+    alive_paths_.insert(object.path);
+  }
+}
+
+Ledger::Entries Ledger::same_file(const ObjectInfo& object) const {
+  auto ids = by_version_.find(object.version);
+  if (ids == by_version_.end()) return {};
+  Entries out(ids->second.begin(), ids->second.end());
+  if (policy_.version_is_content) {
+    std::erase_if(out, [&](const SplitId& id) { return entries_.at(id).path != object.path; });
+  }
+  // An inode that was handed on: what it served before is on record, too.
+  const auto current = std::max_element(out.begin(), out.end(), [&](const SplitId& a, const SplitId& b) {
+    const Entry& x = entries_.at(a);
+    const Entry& y = entries_.at(b);
+    return std::pair(x.path == object.path, x.position.modified) <
+           std::pair(y.path == object.path, y.position.modified);
+  });
+  if (current != out.end()) {
+    const std::string base = entries_.at(*current).base;
+    std::erase_if(out, [&](const SplitId& id) { return entries_.at(id).base != base; });
+  }
+  std::sort(out.begin(), out.end(), [&](const SplitId& a, const SplitId& b) {
+    return entries_.at(a).position.begin < entries_.at(b).position.begin;
+  });
+  return out;
+}
+
+// The path; unless another file that is still there was seen under it first (rename rotation).
+std::string Ledger::new_base(const ObjectInfo& object) const {
+  auto taken = version_of_base_.find(object.path);
+  if (taken == version_of_base_.end() || taken->second == object.version || policy_.version_is_content) {
+    return object.path;
+  }
+  bool gone = !policy_.watch && !alive_.contains(taken->second);
+  return gone ? object.path : object.path + "#" + object.version;
+}
+
+Work Ledger::make_work(const std::string& base, const ObjectInfo& object, Codec codec, int64_t begin, int64_t end,
+                       const Fingerprint& head) {
+  Work work;
+  work.base = base;
+  work.id = begin == 0 && end == kToTheEnd ? base : range_id(base, begin);
+  work.object = object;
+  work.codec = codec;
+  work.fresh = true;
+  auto& position = work.position;
+  position.begin = position.at = begin;
+  position.end = end;
+  position.bytes = object.bytes;
+  position.modified = object.modified;
+  position.version = object.version;
+  position.head = head;
+  if (without_suffix(base, "#" + object.version) != object.path) position.path = object.path;
+  Entry entry{position, base, object.path, true};
+  forget(work.id);
+  put(work.id, std::move(entry));
+  return work;
+}
+
+Work Ledger::part_of(const Work& work, int64_t begin, int64_t end, bool at_record_start) {
+  std::lock_guard lock(mutex_);
+  forget(work.id);
+  auto part = make_work(work.base, work.object, work.codec, begin, end, work.position.head);
+  part.at_record_start = at_record_start;
+  part.fresh = false;
+  return part;
+}
+
+// What the entries of one file leave to be read: unfinished ranges, ranges nobody began, and what was appended.
+std::vector<Work> Ledger::rest_of(const ObjectInfo& object, Codec codec, const Entries& ids, const std::string& base,
+                                  const Fingerprint& head) {
+  std::vector<Work> out;
+  int64_t covered = 0;
+  for (const auto& id : ids) {
+    Entry& entry = entries_.at(id);
+    if (entry.position.begin > covered) {
+      out.push_back(make_work(base, object, codec, covered, entry.position.begin, head));
+      out.back().at_record_start = covered == 0 || policy_.cut_at_records;
+    }
+    covered = entry.position.end;
+    bool last = covered == kToTheEnd;
+    bool grown = last && object.bytes > entry.position.bytes;
+    entry.path = object.path;
+    if ((entry.position.done && !grown) || entry.busy) continue;
+    entry.busy = true;
+    Work work;
+    work.id = id;
+    work.base = base;
+    work.object = object;
+    work.codec = codec;
+    work.position = entry.position;
+    work.position.done = false;
+    work.position.bytes = object.bytes;
+    work.position.modified = object.modified;
+    work.position.head = head;
+    work.position.path = without_suffix(base, "#" + object.version) != object.path ? object.path : std::string();
+    bool untouched = work.position.at == work.position.begin && work.position.begin > 0;
+    work.at_record_start = !untouched || policy_.cut_at_records;
+    out.push_back(std::move(work));
+  }
+  if (covered != kToTheEnd) {
+    out.push_back(make_work(base, object, codec, covered, kToTheEnd, head));
+    out.back().at_record_start = covered == 0 || policy_.cut_at_records;
+  }
+  return out;
+}
+
+Result<std::vector<Work>> Ledger::compare(Context& context, Store& store, const ObjectInfo& object, Codec codec) {
+  std::lock_guard lock(mutex_);
+  auto given_up = given_up_.find(object.path);
+  if (given_up != given_up_.end()) {
+    const auto& then = given_up->second.object;
+    bool same = then.version == object.version && then.bytes == object.bytes && then.modified == object.modified;
+    if (same && context.clock.wall() < given_up->second.until) return std::vector<Work>{};
+    given_up_.erase(given_up);
+  }
+  auto ids = same_file(object);
+  auto unknown = [&]() -> Result<std::vector<Work>> {
+    if (policy_.watch && codec != Codec::none) {
+      auto copy = TRY(compressed_copy(context, store, object, codec));
+      if (copy.is_copy) return std::move(copy.rest);
+    }
+    for (const auto& id : ids) retire(id);
+    return std::vector<Work>{make_work(new_base(object), object, codec, 0, kToTheEnd, {})};
+  };
+  if (ids.empty()) return unknown();
+  if (std::any_of(ids.begin(), ids.end(), [&](const SplitId& id) { return entries_.at(id).busy; })) {
+    return std::vector<Work>{};
+  }
+  const Entry& last = entries_.at(ids.back());
+  const std::string base = last.base;
+  Fingerprint head = last.position.head;
+  bool unchanged = last.position.bytes == object.bytes && last.position.modified == object.modified;
+  if (unchanged || policy_.version_is_content) return rest_of(object, codec, ids, base, head);
+
+  // Changed since it was recorded: grown, touched, truncated and filled again, or the inode serves another file now.
+  auto file = TRY(store.open(context, object));
+  bool same = fingerprint_at(*file, 0, head.bytes).ok() && TRY(fingerprint_at(*file, 0, head.bytes)) == head;
+  if (!policy_.line_based) same = same && last.position.bytes == object.bytes;
+  if (codec == Codec::none && policy_.line_based) {
+    same = same && object.bytes >= last.position.at;
+    if (same && last.position.tail.bytes > 0) {
+      const auto& tail = last.position.tail;
+      same = TRY(fingerprint_at(*file, last.position.at - tail.bytes, tail.bytes)) == tail;
+    }
+  }
+  if (!same) return unknown();
+  TRY(check_continues(*file, object, ids));
+  if (head.bytes < kFingerprintBytes) head = TRY(fingerprint_at(*file, 0, kFingerprintBytes));
+  return rest_of(object, codec, ids, base, head);
+}
+
+// A bounded run takes a last line without line feed for a record. When that line has grown since, its first half has
+// been delivered already.
+Result<void> Ledger::check_continues(arrow::io::RandomAccessFile& file, const ObjectInfo& object,
+                                     const Entries& ids) const {
+  const auto& last = entries_.at(ids.back()).position;
+  bool grown = last.done && last.end == kToTheEnd && object.bytes > last.bytes;
+  if (policy_.watch || !policy_.line_based || !grown || last.at == 0 ||
+      codec_of_extension(object.path) != Codec::none) {
+    return {};
+  }
+  uint8_t around[2] = {};
+  auto got = TRY(to_result(file.ReadAt(last.at - 1, 2, around)));
+  if (got < 2 || around[0] == '\n' || around[1] == '\n' || around[1] == '\r') return {};
+  return refused(
+      "{}: the last line was delivered when it ended at byte {} without a line feed, and it has grown since; what to "
+      "do "
+      "with the rest cannot be known: reset the pipeline, or watch the file instead of reading it in runs",
+      object.path, last.at);
+}
+
+Result<bool> Ledger::is_alive(Context& context, Store& store, const Entry& entry) const {
+  const auto found = alive_.find(entry.position.version);
+  if (found == alive_.end()) return false;
+  const ObjectInfo& object = found->second;
+  const auto& then = entry.position;
+  if (object.path == entry.path && object.bytes == then.bytes && object.modified == then.modified) return true;
+  auto file = TRY(store.open(context, object));
+  return TRY(fingerprint_at(*file, 0, then.head.bytes)) == then.head;
+}
+
+// app.log.1.gz made of an app.log.1 that was read: the same first bytes and, where reading stopped, the same last ones.
+// Reading then goes on behind them.
+Result<Ledger::Copy> Ledger::compressed_copy(Context& context, Store& store, const ObjectInfo& object, Codec codec) {
+  if (alive_paths_.contains(std::string(strip_extension(object.path)))) return Copy{true, {}};
+  for (const auto& [id, entry] : entries_) {
+    if (entry.position.tail.bytes == 0 || entry.position.end != kToTheEnd || entry.busy) continue;
+    if (entry.position.version != object.version && TRY(is_alive(context, store, entry))) continue;
+    auto matches = holds_already_read(TRY(store.open(context, object)), codec, entry.position);
+    if (!matches.ok() || !matches.value()) continue;
+    int64_t at = entry.position.at;
+    auto work = make_work(new_base(object), object, codec, 0, kToTheEnd, {});
+    work.position.at = at;
+    work.fresh = false;
+    entries_.at(work.id).position.at = at;
+    return Copy{true, {std::move(work)}};
+  }
+  return Copy{};
+}
+
+void Ledger::record(const SplitId& id, const FilePosition& position) {
+  std::lock_guard lock(mutex_);
+  auto entry = entries_.find(id);
+  if (entry != entries_.end()) entry->second.position = position;
+}
+
+void Ledger::release(const SplitId& id) {
+  std::lock_guard lock(mutex_);
+  auto entry = entries_.find(id);
+  if (entry != entries_.end()) entry->second.busy = false;
+}
+
+void Ledger::give_up(const SplitId& id, const ObjectInfo& object, WallTime until) {
+  release(id);
+  std::lock_guard lock(mutex_);
+  given_up_[object.path] = {object, until};
+}
+
+}  // namespace sluice::file

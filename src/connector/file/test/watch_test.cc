@@ -1,0 +1,262 @@
+#include <arrow/io/memory.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "codec/codec.h"
+#include "connector/file/test/files.h"
+
+namespace sluice::file {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+// A watched folder. Each look() is what a pipeline would deliver until the folder is quiet; restart() is a new process
+// with the positions that had become durable.
+class FileWatch : public Files {
+ protected:
+  void start(const std::string& name, Options options = {}) {
+    name_ = name;
+    options["watch"] = "true";
+    options.emplace("columns", "n BIGINT");
+    options.emplace("poll_interval", "10ms");
+    options_ = options;
+    restart();
+  }
+  void restart() {
+    source_ = value_of(source(name_, options_));
+    value_of(source_->plan(context_, {}));
+    expect_ok(source_->start(context_, delivered_.positions));
+  }
+  // The values of n delivered since the last look.
+  std::vector<std::string> look() {
+    delivered_.batches.clear();
+    expect_ok(try_look());
+    return delivered_.batches.empty() ? std::vector<std::string>{} : delivered_.column("n");
+  }
+  Result<void> try_look() {
+    for (int quiet = 0; quiet < 2;) {
+      auto events = TRY(source_->poll_splits(context_, system_clock().steady() + Millis(60)));
+      quiet = events.added.empty() ? quiet + 1 : 0;
+      TRY(drain(*source_, events.added, delivered_));
+    }
+    return {};
+  }
+  static std::string line(int n) { return fmt::format("{{\"n\":{}}}\n", n); }
+  static std::string gzip(const std::string& text) {
+    auto buffer = arrow::io::BufferOutputStream::Create().ValueOrDie();
+    auto stream = value_of(open_compressed(Codec::gzip, buffer));
+    EXPECT_TRUE(stream->Write(text.data(), static_cast<int64_t>(text.size())).ok());
+    EXPECT_TRUE(stream->Close().ok());
+    return buffer->Finish().ValueOrDie()->ToString();
+  }
+  void rename(const std::string& from, const std::string& to) {
+    std::filesystem::rename(folder_.file(from), folder_.file(to));
+  }
+
+  std::string name_;
+  Options options_;
+  std::unique_ptr<Source> source_;
+  Delivered delivered_;
+};
+
+TEST_F(FileWatch, DeliversWhatIsThereAndWhatComes) {
+  put("in/a.json", line(1));
+  start("in/");
+  EXPECT_THAT(look(), ElementsAre("1"));
+  EXPECT_THAT(look(), IsEmpty());
+  append("in/a.json", line(2));
+  put("in/b.json", line(3));
+  EXPECT_THAT(look(), UnorderedElementsAre("2", "3"));
+  restart();
+  EXPECT_THAT(look(), IsEmpty());
+  append("in/a.json", line(4));
+  EXPECT_THAT(look(), ElementsAre("4"));
+}
+
+TEST_F(FileWatch, AnUnfinishedLineWaitsForItsEnd) {
+  put("in/a.json", line(1) + "{\"n\"");
+  start("in/");
+  EXPECT_THAT(look(), ElementsAre("1"));
+  append("in/a.json", ":2}");
+  EXPECT_THAT(look(), IsEmpty());
+  restart();
+  EXPECT_THAT(look(), IsEmpty());
+  append("in/a.json", "\n");
+  EXPECT_THAT(look(), ElementsAre("2"));
+}
+
+TEST_F(FileWatch, AFileShorterThanALineIsNotLost) {
+  put("in/a.json", "");
+  start("in/");
+  EXPECT_THAT(look(), IsEmpty());
+  append("in/a.json", "{");
+  EXPECT_THAT(look(), IsEmpty());
+  append("in/a.json", "\"n\":7}\n");
+  EXPECT_THAT(look(), ElementsAre("7"));
+}
+
+TEST_F(FileWatch, ARotatedLogIsReadToItsEndUnderItsNewName) {
+  put("log/app.log", line(1));
+  start("log/app.log*", {{"format", "json"}});
+  EXPECT_THAT(look(), ElementsAre("1"));
+  append("log/app.log", line(2));
+  rename("log/app.log", "log/app.log.1");
+  put("log/app.log", line(3));
+  EXPECT_THAT(look(), UnorderedElementsAre("2", "3"));
+  append("log/app.log.1", line(4));  // a writer that has not reopened yet
+  EXPECT_THAT(look(), ElementsAre("4"));
+}
+
+TEST_F(FileWatch, RotationWhileNobodyWatchesLosesAndDoublesNothing) {
+  put("log/app.log", line(1));
+  start("log/app.log*", {{"format", "json"}});
+  EXPECT_THAT(look(), ElementsAre("1"));
+  append("log/app.log", line(2));
+  rename("log/app.log", "log/app.log.1");
+  put("log/app.log", line(3));
+  restart();
+  EXPECT_THAT(look(), UnorderedElementsAre("2", "3"));
+  rename("log/app.log.1", "log/app.log.2");
+  rename("log/app.log", "log/app.log.1");
+  put("log/app.log", line(4));
+  restart();
+  EXPECT_THAT(look(), ElementsAre("4"));
+  restart();
+  EXPECT_THAT(look(), IsEmpty());
+}
+
+TEST_F(FileWatch, AWatchedFolderKnowsARotatedLogByItsNumberOrDate) {
+  put("log/app.jsonl", line(1));
+  start("log/", {{"format", "json"}});
+  EXPECT_THAT(look(), ElementsAre("1"));
+  append("log/app.jsonl", line(2));
+  rename("log/app.jsonl", "log/app.jsonl.1");
+  put("log/app.jsonl", line(3));
+  EXPECT_THAT(look(), UnorderedElementsAre("2", "3"));
+  append("log/app.jsonl", line(4));
+  rename("log/app.jsonl", "log/app.jsonl-20260118");
+  put("log/app.jsonl.bak", line(5));  // no rotation of ours
+  EXPECT_THAT(look(), ElementsAre("4"));
+}
+
+TEST_F(FileWatch, CopyTruncateStartsOver) {
+  put("log/app.log", line(1) + line(2));
+  start("log/app.log", {{"format", "json"}});
+  EXPECT_THAT(look(), ElementsAre("1", "2"));
+  ASSERT_EQ(::truncate(folder_.file("log/app.log").c_str(), 0), 0);
+  append("log/app.log", line(3));
+  EXPECT_THAT(look(), ElementsAre("3"));
+  // Filled beyond the old position before anybody looked: only the content tells.
+  ASSERT_EQ(::truncate(folder_.file("log/app.log").c_str(), 0), 0);
+  append("log/app.log", line(4) + line(5) + line(6));
+  EXPECT_THAT(look(), ElementsAre("4", "5", "6"));
+}
+
+TEST_F(FileWatch, AnInodeGivenToAnotherFileIsNotTakenForTheOldOne) {
+  put("in/a.json", line(1) + line(2) + line(3));
+  start("in/");
+  EXPECT_THAT(look(), ElementsAre("1", "2", "3"));
+  // The same inode with other content, longer than what was read: what inode reuse looks like.
+  put("in/a.json", line(11) + line(12) + line(13) + line(14));
+  restart();
+  EXPECT_THAT(look(), ElementsAre("11", "12", "13", "14"));
+}
+
+TEST_F(FileWatch, ACompressedCopyOfAReadFileIsNotReadAgain) {
+  std::string content;
+  for (int i = 0; i < 300; ++i) content += line(i);
+  put("log/app.log.1", content);
+  start("log/app.log*", {{"format", "json"}});
+  EXPECT_EQ(look().size(), 300U);
+  put("log/app.log.1.gz", gzip(content));
+  std::filesystem::remove(folder_.file("log/app.log.1"));
+  EXPECT_THAT(look(), IsEmpty());
+  restart();
+  EXPECT_THAT(look(), IsEmpty());
+}
+
+TEST_F(FileWatch, WhatACompressedCopyHasBeyondTheReadPartIsDelivered) {
+  std::string content;
+  for (int i = 0; i < 300; ++i) content += line(i);
+  put("log/app.log", content);
+  start("log/app.log*", {{"format", "json"}});
+  EXPECT_EQ(look().size(), 300U);
+  std::filesystem::remove(folder_.file("log/app.log"));
+  put("log/app.log.1.gz", gzip(content + line(300)));
+  restart();
+  EXPECT_THAT(look(), ElementsAre("300"));
+}
+
+TEST_F(FileWatch, AnotherCompressedFileIsRead) {
+  put("log/a.log", line(1));
+  start("log/*", {{"format", "json"}});
+  EXPECT_THAT(look(), ElementsAre("1"));
+  std::filesystem::remove(folder_.file("log/a.log"));
+  put("log/b.log.gz", gzip(line(2)));
+  EXPECT_THAT(look(), ElementsAre("2"));
+}
+
+TEST_F(FileWatch, AFolderThatAppearsLaterIsFound) {
+  start("later/deep/", {{"format", "json"}});
+  EXPECT_THAT(look(), IsEmpty());
+  put("later/deep/a.json", line(1));
+  EXPECT_THAT(look(), ElementsAre("1"));
+  put("later/deep/er/b.json", line(2));
+  EXPECT_THAT(look(), ElementsAre("2"));
+}
+
+TEST_F(FileWatch, AFileThatCannotBeOpenedIsReadOnceItCan) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  put("in/a.json", line(1));
+  ::chmod(folder_.file("in/a.json").c_str(), 0);
+  start("in/");
+  EXPECT_THAT(look(), IsEmpty());
+  ::chmod(folder_.file("in/a.json").c_str(), 0644);
+  EXPECT_THAT(look(), ElementsAre("1"));
+}
+
+TEST_F(FileWatch, AGzipThatIsStillBeingWrittenIsTriedAgain) {
+  auto whole = gzip(line(1) + line(2));
+  put("in/a.json.gz", whole.substr(0, 15));
+  start("in/");
+  EXPECT_THAT(look(), IsEmpty());
+  append("in/a.json.gz", whole.substr(15));
+  EXPECT_THAT(look(), ElementsAre("1", "2"));
+}
+
+TEST_F(FileWatch, ANewColumnIsNotDroppedSilently) {
+  put("in/a.json", line(1));
+  start("in/", {{"columns", ""}});
+  EXPECT_THAT(look(), ElementsAre("1"));
+  put("in/b.json", "{\"n\":2,\"extra\":3}\n");
+  auto events = value_of(source_->poll_splits(context_, system_clock().steady() + Millis(500)));
+  EXPECT_THAT(events.added, IsEmpty()) << "rows of the new schema come after the change";
+  ASSERT_TRUE(events.schema_change.has_value());
+  EXPECT_EQ(events.schema_change->after->GetFieldIndex("extra"), 1);
+  // As flow does it: nobody reads, all is delivered, the schema is adopted.
+  auto adopted = value_of(source_->adopt_schema(context_, *events.schema_change));
+  EXPECT_EQ(adopted->GetFieldIndex("extra"), 1);
+  value_of(source_->plan(context_, {}));
+  expect_ok(source_->start(context_, delivered_.positions));
+  EXPECT_THAT(look(), ElementsAre("2"));
+  EXPECT_THAT(delivered_.column("extra"), ElementsAre("3"));
+}
+
+TEST_F(FileWatch, WaitsWithoutBusyLoopAndStopsInTime) {
+  put("in/a.json", line(1));
+  start("in/", {{"poll_interval", "10s"}});
+  EXPECT_THAT(look(), ElementsAre("1"));
+  auto begin = std::chrono::steady_clock::now();
+  auto events = value_of(source_->poll_splits(context_, system_clock().steady() + Millis(150)));
+  EXPECT_THAT(events.added, IsEmpty());
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, Millis(140));
+  append("in/a.json", line(2));
+  begin = std::chrono::steady_clock::now();
+  events = value_of(source_->poll_splits(context_, system_clock().steady() + Millis(5000)));
+  EXPECT_EQ(events.added.size(), 1U);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, Millis(1000)) << "notified, not polled";
+}
+
+}  // namespace sluice::file

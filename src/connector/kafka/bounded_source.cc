@@ -1,0 +1,94 @@
+#include "connector/kafka/bounded_source.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "connector/kafka/group_member.h"
+#include "connector/kafka/partition_reader.h"
+#include "connector/kafka/topic_source.h"
+
+namespace sluice::kafka {
+namespace {
+
+// What a message takes, about: for progress and for sharing out.
+constexpr int64_t kMessageBytes = 200;
+
+class BoundedSource final : public TopicSource {
+ public:
+  using TopicSource::TopicSource;
+
+  [[nodiscard]] SourceTraits traits() const override {
+    SourceTraits traits;
+    traits.changes = settings_.debezium;
+    return traits;
+  }
+
+  Result<void> start(Context& context, const Positions& durable) override {
+    pieces_.clear();
+    listed_ = false;
+    const auto delivered = TRY(offsets_in(durable));
+    const auto partitions = TRY(view_.partitions(context));
+    const auto marks = TRY(view_.watermarks(context, partitions));
+    const auto beginnings = TRY(view_.beginnings(context, partitions, marks, settings_.beginning));
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      const auto found = delivered.find(split_of(partitions[i]));
+      const int64_t from = found == delivered.end() ? beginnings[i] : found->second;
+      TRY(check_offset(settings_, partitions[i], from, marks[i]));
+      if (from < marks[i].high) pieces_[split_of(partitions[i])] = {partitions[i], from, marks[i].high};
+    }
+    return {};
+  }
+
+  Result<SplitEvents> poll_splits(Context&, Deadline) override {
+    SplitEvents events;
+    events.finished = true;
+    if (std::exchange(listed_, true)) return events;
+    for (const auto& [split, piece] : pieces_) {
+      events.added.push_back({split, (piece.end - piece.from) * kMessageBytes, {}});
+    }
+    return events;
+  }
+
+  // Each reader has a client of its own, which ends with it.
+  Result<std::unique_ptr<Reader>> create_reader(Context& context, std::span<const Split> splits) override {
+    ReaderSetup setup;
+    setup.batch_rows = request_.batch_rows;
+    setup.batch_bytes = request_.batch_bytes;
+    const auto lanes = std::max<size_t>(1, std::thread::hardware_concurrency());
+    TRY(load());
+    Properties own = consumer_properties(queue_bytes(context, lanes * splits.size()));
+    own.push_back({"group.id", Secret(settings_.group)});  // librdkafka asks for one; nobody joins it
+    setup.owned = TRY(Client::open(RD_KAFKA_CONSUMER, settings_.cluster, own, context.log));
+    api().poll_set_consumer(setup.owned->get());
+    setup.owned->polled_as_consumer();
+    std::vector<PartitionOffset> from;
+    for (const auto& split : splits) {
+      const Piece& piece = pieces_.at(split.id);
+      auto partition = std::make_shared<Partition>(*setup.owned, piece.partition);
+      partition->next = piece.from;
+      setup.parts.push_back({std::move(partition), piece.end});
+      from.push_back({piece.partition, piece.from});
+    }
+    const auto code = api().assign(setup.owned->get(), partition_list(from).get());
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return setup.owned->failure(code, settings_.subject());
+    setup.decoder = TRY(format_.create_decoder(context));
+    return partition_reader(std::move(setup));
+  }
+
+ private:
+  struct Piece {
+    TopicPartition partition;
+    int64_t from = 0;
+    int64_t end = 0;
+  };
+  std::map<SplitId, Piece> pieces_;
+  bool listed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> create_bounded_source(SourceSettings settings) {
+  return std::make_unique<BoundedSource>(std::move(settings));
+}
+
+}  // namespace sluice::kafka

@@ -1,0 +1,36 @@
+// One partition as the source knows it: its name as a split, its queue, how far it was read.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "kafka/client.h"
+#include "port/position.h"
+#include "port/source.h"
+
+namespace sluice::kafka {
+
+// "orders/3"
+SplitId split_of(const TopicPartition& partition);
+Result<TopicPartition> partition_of(const SplitId& split);
+
+// The token of a position is the next offset, in digits.
+Position position_of(int64_t next_offset);
+Result<int64_t> offset_of(const SplitId& split, const Position& position);
+
+// A partition that is read. Shared between the member that has it assigned and its reader, which the member outlives.
+struct Partition {
+  Partition(Client& client, TopicPartition partition);
+
+  const TopicPartition name;
+  const SplitId split;
+  Queue queue;                // its messages, apart from the client's other events
+  std::atomic<int64_t> next;  // what follows the last message a reader has taken
+  int64_t began = 0;          // where reading began when it was given to us
+  // Where reading begins is not a durable position yet: the reader says it first, so that `latest` means the same after
+  // a crash.
+  std::atomic<bool> beginning_to_tell{false};
+};
+
+}  // namespace sluice::kafka

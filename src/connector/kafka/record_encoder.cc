@@ -1,0 +1,274 @@
+#include "connector/kafka/record_encoder.h"
+
+#include <algorithm>
+
+#include <arrow/api.h>
+
+#include "batch/change.h"
+#include "batch/json_text.h"
+
+namespace sluice::kafka {
+namespace {
+
+// org.apache.kafka.common.record.DefaultRecordBatch: RECORD_BATCH_OVERHEAD.
+constexpr int64_t kAroundBatch = 61;
+constexpr std::string_view kVersion = SLUICE_VERSION;
+
+std::string_view text_at(const arrow::Array& array, int64_t row) {
+  if (array.type_id() == arrow::Type::BINARY) return static_cast<const arrow::BinaryArray&>(array).GetView(row);
+  return static_cast<const arrow::StringArray&>(array).GetView(row);
+}
+
+bool is_text(const arrow::Array& array) {
+  return array.type_id() == arrow::Type::STRING || array.type_id() == arrow::Type::BINARY;
+}
+
+// A value as the text of a key: as JSON has it, without the quotes of text.
+std::string key_text(const arrow::Array& array, int64_t row) {
+  std::string text;
+  append_json(array, row, text);
+  if (text.size() >= 2 && text.front() == '"') text = text.substr(1, text.size() - 2);
+  return text;
+}
+
+int64_t milliseconds(const arrow::Array& array, int64_t row) {
+  const auto& times = static_cast<const arrow::TimestampArray&>(array);
+  const int64_t value = times.Value(row);
+  const auto floor_div = [](int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); };
+  switch (static_cast<const arrow::TimestampType&>(*array.type()).unit()) {
+    case arrow::TimeUnit::SECOND:
+      return value * 1000;
+    case arrow::TimeUnit::MILLI:
+      return value;
+    case arrow::TimeUnit::MICRO:
+      return floor_div(value, 1000);
+    case arrow::TimeUnit::NANO:
+      return floor_div(value, 1'000'000);
+  }
+  return value;
+}
+
+std::vector<Header> headers_at(const arrow::Array& array, int64_t row) {
+  std::vector<Header> headers;
+  const auto& list = static_cast<const arrow::ListArray&>(array);  // a map is a list of pairs
+  const auto& pairs = static_cast<const arrow::StructArray&>(*list.values());
+  const auto& names = *pairs.field(0);
+  const auto& values = *pairs.field(1);
+  for (int64_t i = list.value_offset(row); i < list.value_offset(row) + list.value_length(row); ++i) {
+    if (pairs.IsNull(i) || names.IsNull(i)) continue;
+    Header& header = headers.emplace_back();
+    header.name = text_at(names, i);
+    if (values.IsValid(i)) header.value = std::string(text_at(values, i));
+  }
+  return headers;
+}
+
+std::shared_ptr<arrow::RecordBatch> columns_of(const arrow::RecordBatch& batch, const SchemaPtr& schema,
+                                               const std::vector<int>& columns) {
+  arrow::ArrayVector arrays;
+  for (const int column : columns) arrays.push_back(batch.column(column));
+  return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(arrays));
+}
+
+}  // namespace
+
+// What becomes of one row.
+struct RecordEncoder::Row {
+  Record record;
+  bool tombstone = false;  // in place of a value
+  bool followed_by_tombstone = false;
+  std::string unfit;  // why there will be none
+};
+
+Result<PayloadFormats> payload_formats(const SinkSettings& settings, const std::string& topic) {
+  PayloadFormats formats;
+  formats.value = TRY(settings.format->create(settings.options, {topic, false}));
+  if (settings.key_format != nullptr && !settings.key.empty()) {
+    formats.key = TRY(settings.key_format->create(settings.options, {topic, true}));
+  }
+  return formats;
+}
+
+Result<std::unique_ptr<RecordEncoder>> RecordEncoder::make(Context& context, const SinkSettings& settings,
+                                                           TopicPtr topic, const TableId& table,
+                                                           const SchemaPtr& schema) {
+  std::unique_ptr<RecordEncoder> encoder(new RecordEncoder(settings, std::move(topic), schema));
+  encoder->layout_ = TRY(row_layout(*schema, settings));
+  encoder->origin_ = {std::string(kVersion), "sluice", settings.pipeline, {}, table.schema, table.name};
+  auto formats = TRY(payload_formats(settings, encoder->topic_->name));
+  encoder->value_format_ = std::move(formats.value);
+  encoder->key_format_ = std::move(formats.key);
+  encoder->value_encoder_ = TRY(encoder->value_format_->create_encoder(context, encoder->layout_.value_schema));
+  if (encoder->key_format_ != nullptr) {
+    encoder->key_encoder_ = TRY(encoder->key_format_->create_encoder(context, encoder->layout_.key_schema));
+  }
+  return encoder;
+}
+
+Result<std::vector<UnfitRow>> RecordEncoder::encode(Context& context, const arrow::RecordBatch& batch, bool judges,
+                                                    Piece& out) {
+  std::vector<Row> rows(static_cast<size_t>(batch.num_rows()));
+  note_changes(batch, rows);
+  TRY(encode_keys(context, batch, rows, out));
+  TRY(settings_.envelope == Envelope::debezium ? encode_envelopes(context, batch, judges, rows, out)
+                                               : encode_values(context, batch, judges, rows, out));
+  add_metadata(batch, rows, out);
+  append_records(rows, out);
+  std::vector<UnfitRow> unfit;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].unfit.empty()) unfit.push_back({static_cast<int64_t>(i), std::move(rows[i].unfit)});
+  }
+  return unfit;
+}
+
+void RecordEncoder::note_changes(const arrow::RecordBatch& batch, std::vector<Row>& rows) const {
+  if (layout_.op >= 0) {
+    const auto& ops = *batch.column(layout_.op);
+    const bool follows = settings_.tombstones && !layout_.key.empty();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const auto row = static_cast<int64_t>(i);
+      const bool gone = ops.IsValid(row) && text_at(ops, row) == "delete";
+      rows[i].tombstone = gone && layout_.upsert;
+      rows[i].followed_by_tombstone = gone && !layout_.upsert && follows;
+    }
+  }
+  if (layout_.unchanged < 0 || !layout_.upsert) return;
+  const auto& unchanged = static_cast<const arrow::ListArray&>(*batch.column(layout_.unchanged));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    if (rows[i].tombstone || unchanged.IsNull(row) || unchanged.value_length(row) == 0) continue;
+    rows[i].unfit =
+        "a large value was not sent because it had not changed, and a topic cannot keep the one before; set REPLICA "
+        "IDENTITY FULL on the table";
+  }
+}
+
+Result<void> RecordEncoder::encode_keys(Context& context, const arrow::RecordBatch& batch, std::vector<Row>& rows,
+                                        Piece& out) {
+  if (layout_.key.empty()) return {};
+  for (const int column : layout_.key) {
+    const auto& keys = *batch.column(column);
+    if (!layout_.upsert || keys.null_count() == 0) continue;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (keys.IsNull(static_cast<int64_t>(i))) {
+        rows[i].unfit = fmt::format("key column '{}' is null", batch.schema()->field(column)->name());
+      }
+    }
+  }
+  if (key_encoder_ != nullptr) {
+    const auto first = static_cast<int32_t>(out.keys.ends.size());
+    const auto keys = columns_of(batch, layout_.key_schema, layout_.key);
+    TRY(key_encoder_->encode(context, *keys, out.keys).while_doing("encoding keys"));
+    for (size_t i = 0; i < rows.size(); ++i) rows[i].record.key = first + static_cast<int32_t>(i);
+    return {};
+  }
+  const auto& keys = *batch.column(layout_.key.front());
+  const bool text = is_text(keys);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    if (keys.IsNull(row)) continue;
+    rows[i].record.key =
+        text ? append_payload(text_at(keys, row), out.keys) : append_payload(key_text(keys, row), out.keys);
+  }
+  return {};
+}
+
+Result<void> RecordEncoder::encode_values(Context& context, const arrow::RecordBatch& batch, bool judges,
+                                          std::vector<Row>& rows, Piece& out) {
+  const Values values{columns_of(batch, layout_.value_schema, layout_.value), {}};
+  // Tombstones have no value, and their columns but the key's are null, which a schema may not allow.
+  const auto none = [](const Row& row) { return row.tombstone || !row.unfit.empty(); };
+  const auto count = static_cast<int64_t>(rows.size());
+  for (int64_t from = 0; from < count;) {
+    int64_t to = from;
+    while (to < count && !none(rows[static_cast<size_t>(to)])) ++to;
+    if (to > from) TRY(encode_run(context, values, from, to, judges, rows, out));
+    from = to;
+    while (from < count && none(rows[static_cast<size_t>(from)])) ++from;
+  }
+  return {};
+}
+
+Result<void> RecordEncoder::encode_envelopes(Context& context, const arrow::RecordBatch& batch, bool judges,
+                                             std::vector<Row>& rows, Piece& out) {
+  auto enveloped = TRY(to_envelope(batch, layout_.value, origin_, context.clock.wall()));
+  for (auto& [row, why] : enveloped.unfit) rows[static_cast<size_t>(row)].unfit = std::move(why);
+  const Values values{std::move(enveloped.batch), std::move(enveloped.row_of)};
+  if (values.batch == nullptr || values.batch->num_rows() == 0) return {};
+  return encode_run(context, values, 0, values.batch->num_rows(), judges, rows, out);
+}
+
+Result<void> RecordEncoder::encode_run(Context& context, const Values& values, int64_t from, int64_t to, bool judges,
+                                       std::vector<Row>& rows, Piece& out) {
+  const auto first = static_cast<int32_t>(out.values.ends.size());
+  const size_t bytes = out.values.bytes.size();
+  const auto row_of = [&](int64_t i) -> Row& {
+    return rows[static_cast<size_t>(values.row_of.empty() ? i : values.row_of[static_cast<size_t>(i)])];
+  };
+  const bool whole = from == 0 && to == values.batch->num_rows();
+  auto encoded = whole ? value_encoder_->encode(context, *values.batch, out.values)
+                       : value_encoder_->encode(context, *values.batch->Slice(from, to - from), out.values);
+  if (encoded.ok()) {
+    for (int64_t i = from; i < to; ++i) row_of(i).record.value = first + static_cast<int32_t>(i - from);
+    return {};
+  }
+  const Fault fault = encoded.error().fault;
+  if (!judges || (fault != Fault::user && fault != Fault::refused)) return encoded;
+  out.values.bytes.resize(bytes);
+  out.values.ends.resize(static_cast<size_t>(first));
+  if (to - from == 1) {
+    row_of(from).unfit = encoded.error().what;
+    return {};
+  }
+  const int64_t middle = from + (to - from) / 2;
+  TRY(encode_run(context, values, from, middle, judges, rows, out));
+  return encode_run(context, values, middle, to, judges, rows, out);
+}
+
+void RecordEncoder::add_metadata(const arrow::RecordBatch& batch, std::vector<Row>& rows, Piece& out) const {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    Record& record = rows[i].record;
+    if (layout_.timestamp >= 0 && batch.column(layout_.timestamp)->IsValid(row)) {
+      record.timestamp_ms = milliseconds(*batch.column(layout_.timestamp), row);
+      if (record.timestamp_ms < 0) rows[i].unfit = "a message's time cannot be before 1970";
+    }
+    if (layout_.partition >= 0 && batch.column(layout_.partition)->IsValid(row)) {
+      const auto& column = *batch.column(layout_.partition);
+      const int64_t partition = column.type_id() == arrow::Type::INT32
+                                    ? static_cast<const arrow::Int32Array&>(column).Value(row)
+                                    : static_cast<const arrow::Int64Array&>(column).Value(row);
+      if (partition < 0 || partition >= topic_->partitions) {
+        rows[i].unfit =
+            fmt::format("topic '{}' has no partition {}; it has {}", topic_->name, partition, topic_->partitions);
+        continue;
+      }
+      record.partition = static_cast<int32_t>(partition);
+    }
+    if (layout_.headers >= 0 && batch.column(layout_.headers)->IsValid(row)) {
+      auto headers = headers_at(*batch.column(layout_.headers), row);
+      if (headers.empty()) continue;
+      out.headers.push_back(std::move(headers));
+      record.headers = static_cast<int32_t>(out.headers.size() - 1);
+    }
+  }
+}
+
+void RecordEncoder::append_records(std::vector<Row>& rows, Piece& out) const {
+  out.records.reserve(out.records.size() + rows.size());
+  for (auto& row : rows) {
+    if (!row.unfit.empty()) continue;
+    const int64_t bytes = out.payload_bytes(row.record) + kAroundBatch;
+    if (bytes > topic_->message_bytes_max) {
+      row.unfit = fmt::format("the message has {} bytes, and topic '{}' takes {} (max.message.bytes)", bytes,
+                              topic_->name, topic_->message_bytes_max);
+      continue;
+    }
+    out.records.push_back(row.record);
+    if (!row.followed_by_tombstone) continue;
+    row.record.value = Record::kNone;
+    out.records.push_back(row.record);
+  }
+}
+
+}  // namespace sluice::kafka

@@ -1,0 +1,214 @@
+#include "connector/kafka/source_settings.h"
+
+#include <regex.h>
+
+#include <algorithm>
+#include <charconv>
+#include <deque>
+
+#include <arrow/scalar.h>
+#include <arrow/type.h>
+
+namespace sluice::kafka {
+namespace {
+
+constexpr OptionScope kSource = OptionScope::source;
+
+const std::vector<OptionSpec>& specs() {
+  static const std::vector<OptionSpec> all = {
+      {.name = "topics",
+       .kind = OptionKind::list,
+       .doc = "Several topics, in place of the one in the location.",
+       .scope = kSource},
+      {.name = "topic_pattern",
+       .doc = "All topics whose whole name this regular expression matches, also those that come later.",
+       .scope = kSource},
+      {.name = "group_id", .doc = "The consumer group; by default sluice_ and the pipeline's name.", .scope = kSource},
+      {.name = "offset",
+       .default_value = "earliest",
+       .doc = "Where to begin in partitions that were never read: earliest, latest, a time (2026-01-31T00:00:00Z, or "
+              "milliseconds since 1970).",
+       .scope = kSource},
+      {.name = "format", .default_value = "json", .doc = "What the values of messages are.", .scope = kSource},
+      {.name = "key_format",
+       .default_value = "text",
+       .doc = "What the keys of messages are, for the column _key; its options have key_ in front (key_columns).",
+       .scope = kSource},
+      {.name = "envelope",
+       .kind = OptionKind::choice,
+       .default_value = "plain",
+       .doc =
+           "What values are: rows, or changes in Debezium's envelope, which become change rows with _op, _ts and _pos.",
+       .scope = kSource,
+       .choices = {"plain", "debezium"}},
+      {.name = "metadata",
+       .kind = OptionKind::list,
+       .doc = "Columns to add: _key, _timestamp, _partition, _offset, _headers, _topic, or all.",
+       .scope = kSource},
+      {.name = "assignor",
+       .kind = OptionKind::choice,
+       .default_value = "cooperative-sticky",
+       .doc = "How the members of the group share partitions out; all of them have to agree. range and roundrobin are "
+              "eager: at each change everybody lets go of everything.",
+       .scope = kSource,
+       .choices = {"cooperative-sticky", "range", "roundrobin"}},
+      {.name = "instance_id",
+       .doc = "A name of this very process in the group (group.instance.id): after a restart, also after a crash, it "
+              "has its partitions back at once. No two processes may share one.",
+       .scope = kSource},
+      {.name = "sample_messages",
+       .kind = OptionKind::integer,
+       .default_value = "1000",
+       .doc = "How many messages the schema is taken from, where nothing else says it.",
+       .scope = kSource,
+       .min = 1,
+       .max = 1'000'000},
+  };
+  return all;
+}
+
+// What the source sets itself.
+constexpr OwnedProperty kOwned[] = {
+    {"group.id", "group_id"},
+    {"group.instance.id", "instance_id"},
+    {"partition.assignment.strategy", "assignor"},
+    {"auto.offset.reset", "offset"},
+    {"enable.auto.commit", ""},
+    {"enable.auto.offset.store", ""},
+    {"auto.commit.interval.ms", ""},
+    {"isolation.level", ""},
+    {"enable.partition.eof", ""},
+    {"allow.auto.create.topics", ""},
+    {"topic.blacklist", "topic_pattern"},
+};
+
+// An option of the key's format is the value's with "key_" in front; where registries are and how to log in to them is
+// said once.
+Result<PayloadChoice> key_choice(const PayloadDescriptor& descriptor, const RawOptions& raw) {
+  PayloadChoice choice{&descriptor, {}};
+  RawOptions own;
+  for (const auto& spec : descriptor.options) {
+    const std::string name = "key_" + std::string(spec.name);
+    if (auto given = raw.find(name); given != raw.end()) {
+      own[std::string(spec.name)] = given->second;
+    } else if (auto shared = raw.find(spec.name); shared != raw.end() && spec.name.starts_with("schema_registry")) {
+      own[std::string(spec.name)] = shared->second;
+    }
+  }
+  choice.options = TRY(OptionValues::parse("key_format", descriptor.options, kSource, own));
+  return choice;
+}
+
+Result<const PayloadDescriptor*> payload_named(const Registry& registry, const RawOptions& raw, const char* option,
+                                               std::string_view fallback) {
+  const auto given = raw.find(option);
+  if (given == raw.end()) return registry.payload(fallback);
+  auto found = registry.payload(given->second.value);
+  if (found.ok()) return found;
+  return user_error("{}: {}", given->second.where, found.error().what);
+}
+
+Result<std::vector<MetadataColumn>> metadata_of(const OptionValues& options) {
+  std::vector<MetadataColumn> out;
+  if (!options.has("metadata")) return out;
+  for (const auto& name : options.list("metadata")) {
+    bool known = false;
+    for (const auto& [column, which] : kMetadataColumns) {
+      if (name != "all" && name != column && name != column.substr(1)) continue;
+      known = true;
+      if (std::find(out.begin(), out.end(), which) == out.end()) out.push_back(which);
+    }
+    if (known) continue;
+    return user_error("{}: messages have no '{}'; there are _key, _timestamp, _partition, _offset, _headers and _topic",
+                      options.where("metadata"), name);
+  }
+  return out;
+}
+
+Result<void> choose_topics(const ConnectorRequest& request, const OptionValues& options, SourceSettings& settings) {
+  const bool named = !request.location.path.empty();
+  if (named + options.has("topics") + options.has("topic_pattern") != 1) {
+    return user_error("{}: name a topic in the location (kafka://broker:9092/topic), or topics, or topic_pattern",
+                      settings.where);
+  }
+  if (named) settings.topics = {request.location.path};
+  if (options.has("topics")) settings.topics = options.list("topics");
+  for (const auto& topic : settings.topics) TRY(check_topic_name(settings.where, topic));
+  if (!options.has("topic_pattern")) return {};
+  settings.pattern = options.text("topic_pattern");
+  regex_t compiled;
+  if (regcomp(&compiled, settings.pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0) {
+    return user_error("{}: '{}' is no regular expression", options.where("topic_pattern"), settings.pattern);
+  }
+  regfree(&compiled);
+  return {};
+}
+
+}  // namespace
+
+std::span<const OptionSpec> source_option_specs() { return specs(); }
+
+std::string group_of(std::string_view pipeline) { return fmt::format("sluice_{}", pipeline); }
+
+std::string SourceSettings::subject() const {
+  if (topics.empty()) return fmt::format("topics '{}'", pattern);
+  if (topics.size() == 1) return fmt::format("topic '{}'", topics.front());
+  return fmt::format("topics '{}'", fmt::join(topics, "', '"));
+}
+
+Result<Beginning> parse_beginning(const std::string& text) {
+  if (text == "earliest") return Beginning{};
+  if (text == "latest") return Beginning{Beginning::Kind::latest, 0};
+  Beginning beginning{Beginning::Kind::time, 0};
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), beginning.time_ms);
+  if (failed == std::errc() && end == text.data() + text.size() && beginning.time_ms >= 0) return beginning;
+  for (const char* zone : {"UTC", ""}) {
+    auto parsed = arrow::Scalar::Parse(arrow::timestamp(arrow::TimeUnit::MILLI, zone), text);
+    if (!parsed.ok()) continue;
+    beginning.time_ms = static_cast<const arrow::TimestampScalar&>(**parsed).value;
+    return beginning;
+  }
+  return user_error("'{}' is not earliest, latest or a time (2026-01-31T00:00:00Z, or milliseconds since 1970)", text);
+}
+
+Result<SourceSettings> source_settings(const Registry& registry, const ConnectorRequest& request) {
+  SourceSettings settings;
+  settings.where = request.where;
+  settings.pipeline = request.pipeline;
+  settings.streaming = request.streaming;
+  const auto* value = TRY(payload_named(registry, request.options, "format", "json"));
+  const auto* key = TRY(payload_named(registry, request.options, "key_format", "text"));
+  // The connector's own come first: a name that a format declares, too, is the connector's.
+  std::vector<OptionSpec> all = specs();
+  all.insert(all.end(), value->options.begin(), value->options.end());
+  const auto cluster = cluster_option_specs();
+  all.insert(all.end(), cluster.begin(), cluster.end());
+  std::deque<std::string> names;
+  for (auto spec : key->options) {
+    spec.name = names.emplace_back("key_" + std::string(spec.name));
+    spec.required = false;
+    all.push_back(spec);
+  }
+  settings.value = {value, TRY(OptionValues::parse("kafka", all, kSource, request.options))};
+  const OptionValues& options = settings.value.options;
+  settings.cluster = TRY(cluster_of(request.location, options, request.pipeline, kOwned));
+  settings.metadata = TRY(metadata_of(options));
+  const bool keys =
+      std::find(settings.metadata.begin(), settings.metadata.end(), MetadataColumn::key) != settings.metadata.end();
+  if (keys) settings.key = TRY(key_choice(*key, request.options));
+  if (!keys && options.is_given("key_format")) {
+    return user_error("{}: key_format needs metadata := ['_key']", options.where("key_format"));
+  }
+  TRY(choose_topics(request, options, settings));
+  settings.group = options.has("group_id") ? options.text("group_id") : group_of(request.pipeline);
+  if (options.has("instance_id")) settings.instance = options.text("instance_id");
+  settings.debezium = options.text("envelope") == "debezium";
+  settings.assignor = options.text("assignor");
+  auto beginning = parse_beginning(options.text("offset"));
+  if (!beginning.ok()) return user_error("{}: offset {}", options.where("offset"), beginning.error().what);
+  settings.beginning = beginning.value();
+  settings.sample_messages = options.integer("sample_messages");
+  return settings;
+}
+
+}  // namespace sluice::kafka

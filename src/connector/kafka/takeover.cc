@@ -1,0 +1,93 @@
+#include "connector/kafka/takeover.h"
+
+#include <unistd.h>
+
+namespace sluice::kafka {
+namespace {
+
+constexpr Millis kNamePatience{2'000};
+
+std::string owner_name() {
+  char host[256] = "localhost";
+  ::gethostname(host, sizeof host - 1);
+  return fmt::format("{}:{}", host, ::getpid());
+}
+
+}  // namespace
+
+Takeover::Takeover(const SinkSettings& settings)
+    : settings_(settings), topic_(settings.positions_topic, settings.pipeline, settings.topic) {}
+
+std::string Takeover::session() const {
+  std::lock_guard lock(mutex_);
+  return session_;
+}
+
+Result<void> Takeover::mark(Context& context, Producer& producer, PositionReader& reader,
+                            const std::vector<std::string>& gone, RememberedState& state) {
+  WriterEntry entry;
+  entry.owner = owner_name();
+  {
+    std::lock_guard lock(mutex_);
+    session_ = fmt::format("{}/{}/{}", entry.owner, format_utc(context.clock.wall()), ++marks_);
+    entry.session = session_;
+  }
+  Piece piece = topic_.piece();
+  for (const auto& id : gone) topic_.add_writer(id, std::nullopt, piece);
+  topic_.add_writer(producer.shape().transactional_id, entry, piece);
+  TRY(producer.begin(context));
+  TRY(producer.send(context, piece));
+  TRY(producer.commit(context));
+  return reader.read_until(context, entry.session, state);
+}
+
+Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& shape, const IsDead& is_dead) {
+  Taken taken;
+  taken.producer = TRY(Producer::open(context, settings_.cluster, shape));
+  crash_point("kafka.fence.taken");
+  auto reader = TRY(PositionReader::open(context, settings_.cluster, topic_));
+  RememberedState state;
+  auto marked = mark(context, *taken.producer, *reader, {}, state);
+  if (!marked.ok() && taken.producer->fenced()) return explain(context, *taken.producer);
+  TRY(std::move(marked));
+  crash_point("kafka.fence.marked");
+  std::vector<std::string> dead;
+  for (const auto& [id, entry] : state.writers) {
+    if (id != shape.transactional_id && is_dead(id)) dead.push_back(id);
+  }
+  if (!dead.empty()) {
+    for (const auto& id : dead) {
+      ProducerShape other = shape;
+      other.transactional_id = id;
+      (void)TRY(Producer::open(context, settings_.cluster, other).while_doing("fencing a predecessor"));
+      crash_point("kafka.fence.other");
+    }
+    // What they committed before they were fenced stands before this record.
+    TRY(mark(context, *taken.producer, *reader, dead, state));
+    crash_point("kafka.fence.others");
+  }
+  taken.held = std::move(state.positions);
+  return taken;
+}
+
+Error Takeover::explain(Context& context, const Producer& producer) {
+  auto reader = PositionReader::open(context, settings_.cluster, topic_);
+  std::optional<WriterEntry> other;
+  if (reader.ok()) other = (*reader)->find_other(context, producer.shape().transactional_id, session(), kNamePatience);
+  const Fault fault = member_ ? Fault::transient : Fault::refused;
+  if (other.has_value()) {
+    return make_error(fault, "{}: another process ({}) has taken over pipeline '{}'", settings_.cluster.where,
+                      other->owner, settings_.pipeline);
+  }
+  const Millis timeout = producer.shape().transaction_timeout;
+  if (context.clock.steady() - producer.began() < timeout) {
+    return make_error(fault, "{}: another process has taken over pipeline '{}' (transactional.id '{}')",
+                      settings_.cluster.where, settings_.pipeline, producer.shape().transactional_id);
+  }
+  return transient(
+      "{}: the brokers gave up a transaction that was open for longer than {}; a longer transaction_timeout or a "
+      "shorter epoch_age keeps them apart",
+      settings_.cluster.where, format_duration(timeout));
+}
+
+}  // namespace sluice::kafka

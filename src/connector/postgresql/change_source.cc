@@ -1,0 +1,368 @@
+#include "connector/postgresql/change_source.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "connector/postgresql/catalog.h"
+#include "connector/postgresql/followed_tables.h"
+#include "connector/postgresql/publication.h"
+#include "connector/postgresql/replication_link.h"
+#include "connector/postgresql/slot.h"
+#include "connector/postgresql/slot_watch.h"
+#include "connector/postgresql/snapshot_copy.h"
+#include "connector/postgresql/stream_reader.h"
+#include "port/lag.h"
+
+namespace sluice::postgresql {
+namespace {
+
+// Features of the server by its version number.
+constexpr int kStreaming = 140'000;         // protocol 2, binary, streaming, messages
+constexpr int kTwoPhaseProtocol = 150'000;  // protocol 3
+constexpr int kParallelProtocol = 160'000;  // protocol 4
+// A predecessor that died is noticed by the server within this time, mostly at once.
+constexpr Millis kPredecessor{5000};
+constexpr Millis kSilence{60'000};
+constexpr Millis kSilenceMin{5'000};
+
+using CatalogTable = postgresql::Table;  // Source has a Table of its own
+
+class ChangeSource final : public Source, public ReportsLag {
+ public:
+  explicit ChangeSource(SourceSettings settings)
+      : settings_(std::move(settings)), watch_(settings_), tables_(settings_), copy_(settings_, tables_) {}
+
+  [[nodiscard]] SourceTraits traits() const override {
+    SourceTraits traits;
+    traits.streaming = settings_.snapshot != SnapshotMode::only;
+    traits.batch = settings_.snapshot == SnapshotMode::only;
+    traits.changes = true;
+    traits.one_snapshot = copy_.reading_whole();
+    return traits;
+  }
+
+  Result<SchemaPtr> fetch_schema(Context& context) override;
+  Result<std::vector<Source::Table>> fetch_tables(Context& context) override;
+  Result<SchemaPtr> adopt_schema(Context& context, const SchemaChange& change) override;
+  Result<Planned> plan(Context& context, const ReadRequest& request) override;
+  Result<Planned> plan_table(Context& context, const TableId& table, const ReadRequest& request) override;
+  Result<void> start(Context& context, const Positions& durable) override;
+  Result<SplitEvents> poll_splits(Context& context, Deadline deadline) override;
+  Result<std::unique_ptr<Reader>> create_reader(Context& context, std::span<const Split> splits) override;
+  Result<void> settle(Context& context, const Positions& durable) override;
+  void tick(Context& context) override;
+  Result<void> drop(Context& context) override;
+  Result<Positions> resolve_position(Context& context, const std::string& text) override;
+  Result<Lag> lag(Context& context, const Positions& durable) override;
+
+ private:
+  [[nodiscard]] bool many() const { return !settings_.table; }
+  Result<Planned> plan_followed(FollowedTable& table, const ReadRequest& request);
+
+  Result<void> check_saved(Connection& connection, const Positions& durable, const std::string& publication);
+  Result<std::optional<SlotState>> find_free_slot(Context& context, Connection& connection);
+  Result<void> open_slot(Context& context, Connection& connection);
+  Result<std::unique_ptr<Reader>> create_stream_reader(Context& context);
+  [[nodiscard]] std::string start_statement(int version, bool binary) const;
+  [[nodiscard]] std::string application() const;
+
+  const SourceSettings settings_;
+  SlotWatch watch_;
+  FollowedTables tables_;
+  SnapshotCopy copy_;
+  int64_t batch_rows_ = 64 << 10;
+  int64_t batch_bytes_ = 8 << 20;
+
+  // Since start().
+  StreamPosition from_;
+  bool resumed_ = false;
+  Millis silence_max_ = kSilence;
+  bool stream_added_ = false;
+
+  std::mutex link_mutex_;  // of the pointer
+  // The reader's: with it the connection ends. A server that shuts down waits for as long as we hold on to it.
+  std::weak_ptr<ReplicationLink> link_;
+};
+
+Result<SchemaPtr> ChangeSource::fetch_schema(Context& context) {
+  TRY(tables_.describe(context));
+  if (tables_.all().size() != 1) {
+    return user_error("{}: schema '{}' has {} tables; name one with table, or write into a location with {{table}}",
+                      settings_.where, settings_.schema, tables_.all().size());
+  }
+  return tables_.all().begin()->second.full;
+}
+
+Result<std::vector<Source::Table>> ChangeSource::fetch_tables(Context& context) {
+  std::vector<Source::Table> out;
+  if (!many()) return out;
+  TRY(tables_.describe(context));
+  for (const auto& [name, table] : tables_.all()) out.push_back({table.id, table.full});
+  return out;
+}
+
+Result<SchemaPtr> ChangeSource::adopt_schema(Context& context, const SchemaChange& change) {
+  TRY(tables_.describe(context));
+  FollowedTable* table = tables_.find(change.table);
+  if (table == nullptr) {
+    return refused("table '{}' was followed before and is not among the tables now; name it again", change.table.name);
+  }
+  table->full = change.after;
+  return table->full;
+}
+
+Result<Source::Planned> ChangeSource::plan(Context& context, const ReadRequest& request) {
+  TRY(tables_.describe(context));
+  return plan_followed(tables_.all().begin()->second, request);
+}
+
+Result<Source::Planned> ChangeSource::plan_table(Context&, const TableId& id, const ReadRequest& request) {
+  FollowedTable* table = tables_.find(id);
+  if (table == nullptr) return bug("no table '{}' was described", id.name);
+  return plan_followed(*table, request);
+}
+
+Result<Source::Planned> ChangeSource::plan_followed(FollowedTable& table, const ReadRequest& request) {
+  batch_rows_ = settings_.batch_rows > 0 ? settings_.batch_rows : request.batch_rows;
+  batch_bytes_ = request.batch_bytes;
+  return tables_.plan(table, request);
+}
+
+std::string ChangeSource::application() const {
+  for (const auto& [keyword, value] : settings_.target.parameters) {
+    if (keyword == "application_name") return value;
+  }
+  return {};
+}
+
+// What was saved means something only to the server, timeline and publication that it came from.
+Result<void> ChangeSource::check_saved(Connection& connection, const Positions& durable,
+                                       const std::string& publication) {
+  const auto server = TRY(server_state(connection));
+  const StreamIdentity now{server.system, server.timeline, publication};
+  // As long as the server itself would wait for us.
+  silence_max_ = server.sender_timeout.count() > 0 ? std::max(kSilenceMin, server.sender_timeout) : kSilence;
+  from_ = {};
+  resumed_ = false;
+  if (auto saved = durable.find(SplitId(kStreamSplit)); saved != durable.end()) {
+    from_ = TRY(StreamPosition::parse(saved->second));
+    resumed_ = true;
+    const StreamIdentity& then = from_.identity;
+    const bool known = !then.system.empty();
+    if (known && then.system != now.system) {
+      return refused(
+          "{}: this is another server than the one that pipeline '{}' followed (system identifier {}, was {}); 'sluice "
+          "reset' the pipeline to copy the tables from here",
+          connection.where(), settings_.pipeline, now.system, then.system);
+    }
+    if (known && now.timeline < then.timeline) {
+      return refused(
+          "{}: the server's timeline went back from {} to {}: it was restored from a backup, and what was delivered "
+          "may "
+          "not have happened there; 'sluice reset' the pipeline to copy the tables again",
+          connection.where(), then.timeline, now.timeline);
+    }
+    if (known && then.publication != now.publication) {
+      return refused(
+          "{}: publication '{}' was changed since this pipeline last ran, so that changes may be missing; make it what "
+          "it was, or 'sluice reset' the pipeline to copy the tables again",
+          connection.where(), settings_.publication);
+    }
+  }
+  from_.identity = now;
+  return {};
+}
+
+// A slot that a dead process of ours held is given free as soon as the server notices.
+Result<std::optional<SlotState>> ChangeSource::find_free_slot(Context& context, Connection& connection) {
+  const auto until = context.clock.steady() + kPredecessor;
+  while (true) {
+    auto slot = TRY(find_slot(connection, settings_.slot));
+    const bool ours = slot && slot->active_pid && slot->active_as == application();
+    if (!ours || context.clock.steady() >= until) return slot;
+    if (!context.clock.sleep(Millis(100), context.stop)) return cancelled();
+  }
+}
+
+Result<void> ChangeSource::open_slot(Context& context, Connection& connection) {
+  auto slot = TRY(find_free_slot(context, connection));
+  const auto database = TRY(connection.query("SELECT current_database()"));
+  if (slot && slot->database != database.text(0, 0)) {
+    return user_error("{}: slot '{}' belongs to database '{}'; name another with slot", connection.where(),
+                      settings_.slot, slot->database);
+  }
+  if (slot) {
+    TRY(check_slot(connection, settings_.slot, *slot, resumed_ ? std::optional(from_) : std::nullopt, application()));
+    if (!resumed_) from_.place = {slot->confirmed_lsn, 0};
+    return {};
+  }
+  if (resumed_) {
+    return refused(
+        "{}: slot '{}' is gone, and with it the changes since {}; 'sluice reset' the pipeline to copy the tables again",
+        connection.where(), settings_.slot, postgres::lsn_text(from_.place.lsn));
+  }
+  auto leader = TRY(settings_.target.connect_for_replication(context.stop));
+  const auto made = TRY(create_slot(*leader, settings_.slot).while_doing("creating the replication slot"));
+  context.log.info("made a replication slot", {{"slot", settings_.slot}});
+  from_.place = {made.consistent_lsn, 0};
+  copy_.use_snapshot(std::move(leader), made.snapshot);
+  return {};
+}
+
+Result<void> ChangeSource::start(Context& context, const Positions& durable) {
+  {
+    std::lock_guard lock(link_mutex_);
+    link_.reset();
+  }
+  tables_.disconnect();
+  stream_added_ = false;
+  copy_.begin_anew();
+  auto connection = TRY(settings_.target.connect(context.stop));
+  std::vector<CatalogTable> tables;
+  for (const auto& [name, table] : tables_.all()) tables.push_back(table.table);
+  // The publication comes first: pgoutput looks for it in the catalog as it was at each change.
+  const auto publication = TRY(ensure_publication(*connection, settings_, tables));
+  TRY(check_saved(*connection, durable, publication));
+  if (!resumed_) from_.no_snapshot = settings_.snapshot == SnapshotMode::never;
+  crash_point("postgresql.published");
+  TRY(open_slot(context, *connection));
+  crash_point("postgresql.slot");
+  return copy_.plan(context, durable, from_, batch_rows_, batch_bytes_);
+}
+
+// Tables that can only be read whole come first and in one epoch, then the pieces of the others, then, when all that is
+// durable, the stream: no sink sees a change before the row that it changes.
+Result<SplitEvents> ChangeSource::poll_splits(Context&, Deadline) {
+  SplitEvents events;
+  copy_.hand_out(events.added);
+  if (!events.added.empty()) return events;
+  if (settings_.snapshot == SnapshotMode::only) {
+    events.finished = copy_.all_handed_out();
+  } else if (copy_.delivered() && !std::exchange(stream_added_, true)) {
+    copy_.end();
+    Split stream;
+    stream.id = SplitId(kStreamSplit);
+    stream.endless = true;
+    events.added.push_back(std::move(stream));
+  }
+  return events;
+}
+
+Result<std::unique_ptr<Reader>> ChangeSource::create_reader(Context& context, std::span<const Split> splits) {
+  if (splits.front().id == kStreamSplit) return create_stream_reader(context);
+  return copy_.create_reader(context, splits);
+}
+
+std::string ChangeSource::start_statement(int version, bool binary) const {
+  int protocol = version >= kParallelProtocol ? 4 : version >= kTwoPhaseProtocol ? 3 : version >= kStreaming ? 2 : 1;
+  if (settings_.proto > 0) protocol = std::min(protocol, settings_.proto);
+  std::string options = fmt::format("proto_version '{}', publication_names {}", protocol,
+                                    postgres::quote_text(postgres::quote(settings_.publication)));
+  if (version >= kStreaming) {
+    options += ", messages 'true'";
+    if (binary) options += ", binary 'true'";
+    if (protocol >= 2) options += ", streaming 'on'";
+  }
+  return fmt::format("START_REPLICATION SLOT {} LOGICAL {} ({})", postgres::quote(settings_.slot),
+                     postgres::lsn_text(from_.place.lsn), options);
+}
+
+Result<std::unique_ptr<Reader>> ChangeSource::create_stream_reader(Context& context) {
+  auto connection = TRY(settings_.target.connect_for_replication(context.stop));
+  const bool binary = tables_.have_binary_form() && connection->server_version() >= kStreaming;
+  const std::string statement = start_statement(connection->server_version(), binary);
+  auto link = std::make_shared<ReplicationLink>(std::move(connection), from_.place.lsn, silence_max_);
+  TRY(link->start(statement).while_doing("starting the change stream"));
+  {
+    std::lock_guard lock(link_mutex_);
+    link_ = link;
+  }
+  StreamSetup setup;
+  setup.link = std::move(link);
+  setup.changes.from = from_;
+  setup.changes.tables = tables_.all();
+  setup.changes.columns = settings_.columns;
+  setup.changes.types = settings_.types;
+  setup.batch_rows = batch_rows_;
+  setup.batch_bytes = batch_bytes_;
+  setup.changes.find_type = [this, binary, stop = context.stop](uint32_t oid, int32_t typmod) {
+    return tables_.find_type(oid, typmod, binary, stop);
+  };
+  return stream_reader(std::move(setup));
+}
+
+Result<void> ChangeSource::settle(Context&, const Positions& durable) {
+  for (const auto& [split, position] : durable) {
+    if (split != kStreamSplit) {
+      TRY(copy_.settle(split, position));
+      continue;
+    }
+    const auto settled = TRY(StreamPosition::parse(position));
+    std::lock_guard lock(link_mutex_);
+    if (auto link = link_.lock()) link->settle(settled.place.lsn);
+  }
+  return {};
+}
+
+void ChangeSource::tick(Context& context) {
+  std::shared_ptr<ReplicationLink> link;
+  {
+    std::lock_guard lock(link_mutex_);
+    link = link_.lock();
+  }
+  // A connection that failed is told of by the lane that reads from it.
+  if (link != nullptr) (void)link->answer_when_due(context.clock.steady(), Millis(100));
+  watch_.tick(context);
+}
+
+Result<void> ChangeSource::drop(Context& context) {
+  auto connection = TRY(settings_.target.connect(context.stop));
+  auto slot = TRY(find_free_slot(context, *connection));
+  if (slot && slot->active_pid) {
+    return refused("{}: slot '{}' is in use by process {}; stop that one first", connection->where(), settings_.slot,
+                   *slot->active_pid);
+  }
+  TRY(drop_slot(*connection, settings_.slot));
+  return drop_publication(*connection, settings_.publication);
+}
+
+Result<Positions> ChangeSource::resolve_position(Context& context, const std::string& text) {
+  if (text == "earliest") return Positions{};
+  StreamPosition position;
+  if (text == "latest") {
+    auto connection = TRY(settings_.target.connect(context.stop));
+    auto rows = TRY(connection->query("SELECT pg_current_wal_lsn()"));
+    position.place.lsn = TRY(postgres::parse_lsn(rows.text(0, 0)));
+    position.no_snapshot = true;
+  } else {
+    position = TRY(StreamPosition::parse({text}));
+  }
+  return Positions{{SplitId(kStreamSplit), position.token()}};
+}
+
+Result<Lag> ChangeSource::lag(Context& context, const Positions& durable) {
+  Lag lag;
+  auto saved = durable.find(SplitId(kStreamSplit));
+  if (saved == durable.end()) return lag;  // it is still being copied
+  const auto position = TRY(StreamPosition::parse(saved->second));
+  auto connection = TRY(settings_.target.connect(context.stop));
+  auto rows = TRY(
+      connection->query("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() "
+                        "END, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
+  const Lsn now = TRY(postgres::parse_lsn(rows.text(0, 0)));
+  lag.bytes = static_cast<int64_t>(now - std::min(now, position.place.lsn));
+  if (*lag.bytes == 0) {
+    lag.time = Millis(0);
+  } else if (position.time_us != 0) {
+    lag.time = Millis(std::max<int64_t>(0, rows.integer(0, 1) - position.time_us) / 1000);
+  }
+  return lag;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> create_change_source(SourceSettings settings) {
+  return std::make_unique<ChangeSource>(std::move(settings));
+}
+
+}  // namespace sluice::postgresql

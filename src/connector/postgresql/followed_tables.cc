@@ -1,0 +1,147 @@
+#include "connector/postgresql/followed_tables.h"
+
+#include <algorithm>
+
+#include <arrow/type.h>
+
+#include "connector/postgresql/change_builder.h"
+#include "connector/postgresql/publication.h"
+#include "connector/postgresql/slot.h"
+
+namespace sluice::postgresql {
+
+Result<void> FollowedTables::check(const Connection& connection, const Table& table) const {
+  const std::string name = table.name.plain();
+  if (table.identity == ReplicaIdentity::nothing ||
+      (table.identity == ReplicaIdentity::primary_key && table.identity_columns.empty())) {
+    return user_error(
+        "{}: {} has {}, so that the server refuses its UPDATEs and DELETEs once it is published; give it a primary key "
+        "or ALTER TABLE {} REPLICA IDENTITY FULL",
+        connection.where(), name,
+        table.identity == ReplicaIdentity::nothing ? "REPLICA IDENTITY NOTHING" : "no primary key",
+        table.name.quoted());
+  }
+  for (const auto& column : table.columns) {
+    if (is_change_column(column.name)) {
+      return user_error("{}: column '{}' of {} has a name that is reserved for change data; rename it",
+                        connection.where(), column.name, name);
+    }
+  }
+  return {};
+}
+
+Result<void> FollowedTables::describe(Context& context) {
+  if (!tables_.empty()) return {};
+  auto connection = TRY(settings_.target.connect(context.stop));
+  const auto server = TRY(server_state(*connection));
+  if (server.wal_level != "logical") {
+    return user_error(
+        "{}: changes cannot be followed with wal_level = {}; set wal_level = logical in postgresql.conf and restart "
+        "the "
+        "server",
+        connection->where(), server.wal_level);
+  }
+  if (!server.may_replicate) {
+    return user_error("{}: this role may not replicate; ALTER ROLE … REPLICATION", connection->where());
+  }
+  std::lock_guard lock(mutex_);
+  std::vector<Table> found;
+  for (const auto& name : TRY(matching_tables(*connection, settings_))) {
+    Table table = TRY(find_table(*connection, types_, name));
+    if (!table.is_heap && !table.is_partitioned) {
+      return user_error("{}: {} is no table, and only tables have changes to follow", connection->where(),
+                        name.plain());
+    }
+    TRY(check(*connection, table));
+    if (!settings_.columns.empty()) {
+      std::erase_if(table.columns, [&](const auto& column) {
+        const auto& asked = settings_.columns;
+        return !column.in_key && std::find(asked.begin(), asked.end(), column.name) == asked.end();
+      });
+    }
+    std::erase_if(table.columns, [](const auto& column) { return !is_delivered(column); });
+    found.push_back(std::move(table));
+  }
+  if (!settings_.publication.empty()) TRY(check_publication(*connection, settings_, found));
+  for (auto& table : found) {
+    FollowedTable followed;
+    followed.id = {table.name.schema, table.name.name};
+    followed.key = SortedKey::of(table);
+    followed.full = change_schema(table, settings_.types);
+    followed.delivered = followed.full;
+    const std::string name = table.name.plain();
+    followed.table = std::move(table);
+    tables_.emplace(name, std::move(followed));
+  }
+  return {};
+}
+
+FollowedTable* FollowedTables::find(const TableId& id) {
+  if (settings_.table) return &tables_.begin()->second;
+  for (auto& [name, table] : tables_) {
+    if (table.id == id) return &table;
+  }
+  return nullptr;
+}
+
+Result<Source::Planned> FollowedTables::plan(FollowedTable& table, const ReadRequest& request) const {
+  Source::Planned planned;
+  planned.pushed.filter_exact.assign(request.filter.size(), false);
+  table.delivered = table.full;
+  table.before_images = request.before_images;
+  if (request.columns) {
+    arrow::FieldVector fields;
+    for (const auto& field : table.full->fields()) {
+      const bool asked = std::any_of(request.columns->begin(), request.columns->end(),
+                                     [&](const ColumnPath& path) { return path.at(0) == field->name(); });
+      if (asked || is_change_column(field->name())) fields.push_back(field);
+    }
+    table.delivered = arrow::schema(std::move(fields));
+    planned.pushed.columns = true;
+  }
+  planned.schema = table.delivered;
+  planned.pushed.notes.push_back(fmt::format("slot {}, publication {}", settings_.slot, settings_.publication));
+  if (table.full->GetFieldIndex(std::string(kUnchangedColumn)) >= 0) {
+    planned.pushed.notes.push_back(fmt::format(
+        "{}: an UPDATE does not carry large values that it left as they were; _unchanged names them. A sink "
+        "that cannot merge needs ALTER TABLE {} REPLICA IDENTITY FULL",
+        table.table.name.plain(), table.table.name.quoted()));
+  }
+  return planned;
+}
+
+bool FollowedTables::have_binary_form() const {
+  if (text_only_) return false;
+  for (const auto& [name, table] : tables_) {
+    for (const auto& column : table.table.columns) {
+      if (!postgres::has_binary_form(column.type, settings_.types)) return false;
+    }
+  }
+  return true;
+}
+
+Result<postgres::Type> FollowedTables::find_type(uint32_t oid, int32_t typmod, bool binary,
+                                                 const std::stop_token& stop) {
+  std::lock_guard lock(mutex_);
+  if (connection_ == nullptr || !connection_->alive()) {
+    connection_ = TRY(settings_.target.connect(stop));
+  }
+  auto found = types_.find(*connection_, oid, typmod);
+  if (!found.ok()) {
+    connection_.reset();
+    return found;
+  }
+  if (binary && !postgres::has_binary_form(*found, settings_.types)) {
+    text_only_ = true;
+    return transient("{}: a column of type {} came up, which is read in its text form; reading again from there",
+                     settings_.target.where, found->name);
+  }
+  return found;
+}
+
+void FollowedTables::disconnect() {
+  std::lock_guard lock(mutex_);
+  connection_.reset();
+}
+
+}  // namespace sluice::postgresql

@@ -1,0 +1,104 @@
+#include "connector/postgresql/slot.h"
+
+namespace sluice::postgresql {
+
+using postgres::lsn_text;
+using postgres::quote;
+using postgres::quote_text;
+
+Result<std::optional<SlotState>> find_slot(Connection& connection, const std::string& name) {
+  // Columns that came later (safe_wal_size in 13, invalidation_reason in 17) are asked for in a way that older servers
+  // understand.
+  auto rows = TRY(connection.query(fmt::format(
+      "SELECT s.plugin, s.database, s.temporary, s.active_pid, a.application_name, to_jsonb(s)->>'wal_status', "
+      "to_jsonb(s)->>'invalidation_reason', to_jsonb(s)->>'safe_wal_size', s.restart_lsn, s.confirmed_flush_lsn, "
+      "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, s.slot_type "
+      "FROM pg_catalog.pg_replication_slots s LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid "
+      "WHERE s.slot_name = {}",
+      quote_text(name))));
+  if (rows.rows() == 0) return std::optional<SlotState>();
+  if (rows.text(0, 11) != "logical") {
+    return user_error("{}: slot '{}' is a physical one; name another with slot", connection.where(), name);
+  }
+  SlotState slot;
+  slot.plugin = rows.text(0, 0);
+  slot.database = rows.text(0, 1);
+  slot.temporary = rows.text(0, 2) == "t";
+  if (!rows.is_null(0, 3)) slot.active_pid = rows.integer(0, 3);
+  slot.active_as = rows.text(0, 4);
+  slot.wal_status = rows.text(0, 5);
+  slot.invalid_because = rows.text(0, 6);
+  if (!rows.is_null(0, 7)) slot.safe_wal_bytes = rows.integer(0, 7);
+  if (!rows.is_null(0, 8)) slot.restart_lsn = TRY(postgres::parse_lsn(rows.text(0, 8)));
+  if (!rows.is_null(0, 9)) slot.confirmed_lsn = TRY(postgres::parse_lsn(rows.text(0, 9)));
+  if (!rows.is_null(0, 10)) slot.current_lsn = TRY(postgres::parse_lsn(rows.text(0, 10)));
+  return std::optional(std::move(slot));
+}
+
+Result<NewSlot> create_slot(Connection& connection, const std::string& name) {
+  constexpr int kParenthesizedOptions = 150'000;
+  const bool modern = connection.server_version() >= kParenthesizedOptions;
+  auto rows = TRY(connection.query(fmt::format("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {}", quote(name),
+                                               modern ? "(SNAPSHOT 'export')" : "EXPORT_SNAPSHOT")));
+  NewSlot slot;
+  slot.consistent_lsn = TRY(postgres::parse_lsn(rows.text(0, 1)));
+  slot.snapshot = rows.text(0, 2);
+  return slot;
+}
+
+Result<void> check_slot(const Connection& connection, const std::string& name, const SlotState& slot,
+                        const std::optional<StreamPosition>& saved, const std::string& application) {
+  const std::string& where = connection.where();
+  if (slot.plugin != "pgoutput") {
+    return user_error("{}: slot '{}' belongs to the plugin '{}' and not to pgoutput; name another with slot", where,
+                      name, slot.plugin);
+  }
+  if (slot.wal_status == "lost" || !slot.invalid_because.empty()) {
+    return refused(
+        "{}: slot '{}' was invalidated ({}): changes are gone for ever; drop it with SELECT "
+        "pg_drop_replication_slot({}), then 'sluice reset' the pipeline to copy the tables again, and keep more log "
+        "with max_slot_wal_keep_size",
+        where, name, slot.invalid_because.empty() ? "its log was removed" : slot.invalid_because, quote_text(name));
+  }
+  if (slot.active_pid) {
+    const bool ours = slot.active_as == application && !application.empty();
+    return make_error(ours ? Fault::transient : Fault::refused,
+                      "{}: slot '{}' is in use by process {}{}; stop that one first, or name another with slot", where,
+                      name, *slot.active_pid,
+                      slot.active_as.empty() ? std::string() : fmt::format(" ('{}')", slot.active_as));
+  }
+  // Only what was settled is ever confirmed, so a slot that stands behind our position's future was made or moved by
+  // somebody else, and what lies between is not to be had from it.
+  if (saved && slot.confirmed_lsn > saved->place.lsn) {
+    return refused(
+        "{}: slot '{}' stands at {} and this pipeline at {}: it was made anew or advanced by somebody else, and the "
+        "changes between are missing; 'sluice reset' the pipeline to copy the tables again",
+        where, name, lsn_text(slot.confirmed_lsn), lsn_text(saved->place.lsn));
+  }
+  return {};
+}
+
+Result<void> drop_slot(Connection& connection, const std::string& name) {
+  const auto slot = TRY(find_slot(connection, name));
+  if (!slot) return {};
+  TRY(connection.query("SELECT pg_catalog.pg_drop_replication_slot(" + quote_text(name) + ")"));
+  return {};
+}
+
+Result<ServerState> server_state(Connection& connection) {
+  auto rows = TRY(connection.query(
+      "SELECT (SELECT system_identifier FROM pg_control_system()), (SELECT timeline_id FROM pg_control_checkpoint()), "
+      "current_setting('wal_level'), current_database(), "
+      "(SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'), "
+      "(SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)"));
+  ServerState state;
+  state.system = rows.text(0, 0);
+  state.timeline = rows.integer(0, 1);
+  state.wal_level = rows.text(0, 2);
+  state.database = rows.text(0, 3);
+  state.sender_timeout = std::chrono::milliseconds(rows.integer(0, 4));
+  state.may_replicate = rows.text(0, 5) == "t";
+  return state;
+}
+
+}  // namespace sluice::postgresql

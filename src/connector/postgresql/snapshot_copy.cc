@@ -1,0 +1,135 @@
+#include "connector/postgresql/snapshot_copy.h"
+
+#include <algorithm>
+
+#include "connector/postgresql/catalog.h"
+#include "connector/postgresql/change_builder.h"
+
+namespace sluice::postgresql {
+
+void SnapshotCopy::begin_anew() {
+  leader_.reset();
+  waiting_.clear();
+  awaited_.clear();
+  handed_out_.clear();
+  reading_whole_ = 0;
+  plan_ = std::make_shared<SnapshotPlan>();
+}
+
+void SnapshotCopy::use_snapshot(std::unique_ptr<Connection> leader, std::string exported) {
+  leader_ = std::move(leader);
+  plan_->exported = std::move(exported);
+}
+
+// The slot's own snapshot where it was made just now; else a new one, which holds more than what was there when the
+// slot began: its pieces remember what it saw.
+Result<void> SnapshotCopy::open(Context& context, const StreamPosition& from, int64_t batch_rows, int64_t batch_bytes) {
+  if (plan_->exported.empty()) {
+    leader_ = TRY(settings_.target.connect(context.stop));
+    TRY(leader_->query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+    auto rows = TRY(leader_->query("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_current_snapshot()"));
+    plan_->exported = rows.text(0, 0);
+    plan_->seen = rows.text(0, 1);
+  }
+  const auto now = context.clock.wall().time_since_epoch();
+  plan_->taken_at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  plan_->place = from.place;
+  plan_->stream = {SplitId(kStreamSplit), from.token()};
+  plan_->condition = settings_.condition;
+  plan_->types = settings_.types;
+  plan_->batch_rows = batch_rows;
+  plan_->batch_bytes = batch_bytes;
+  plan_->reading_whole = &reading_whole_;
+  return {};
+}
+
+Result<void> SnapshotCopy::plan(Context& context, const Positions& durable, const StreamPosition& from,
+                                int64_t batch_rows, int64_t batch_bytes) {
+  for (auto& [name, table] : tables_.all()) table.coverage = {};
+  for (const auto& [split, position] : durable) {
+    if (split == kStreamSplit) continue;
+    const auto delivered = TRY(ChunkPosition::parse(split, position));
+    auto table = tables_.all().find(delivered.table);
+    if (table != tables_.all().end()) TRY(table->second.coverage.add(delivered));
+  }
+  std::map<std::string, std::vector<KeyRange>> missing;
+  for (const auto& [name, table] : tables_.all()) {
+    if (from.no_snapshot) break;
+    if (table.coverage.is_broken()) {
+      return refused(
+          "the copy of {} was interrupted half-way and cannot go on, because its primary key is not made of integers, "
+          "dates or uuids; empty the target and 'sluice reset' the pipeline",
+          name);
+    }
+    if (auto ranges = table.coverage.missing(); !ranges.empty()) missing.emplace(name, std::move(ranges));
+  }
+  if (missing.empty()) {
+    leader_.reset();
+    return {};
+  }
+  TRY(open(context, from, batch_rows, batch_bytes));
+  return cut(context, missing);
+}
+
+Result<void> SnapshotCopy::cut(Context& context, const std::map<std::string, std::vector<KeyRange>>& missing) {
+  auto connection = TRY(settings_.target.connect(context.stop));
+  TRY(connection->query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+  TRY(connection->query("SET TRANSACTION SNAPSHOT " + postgres::quote_text(plan_->exported)));
+  postgres::TypeCatalog types;
+  for (const auto& [name, ranges] : missing) {
+    const FollowedTable& followed = tables_.all().at(name);
+    // As it is now: columns that were dropped since the schema was learnt cannot be read any more.
+    Table now = TRY(find_table(*connection, types, followed.table.name));
+    std::erase_if(now.columns, [](const auto& column) { return !is_delivered(column); });
+    plan_->tables[followed.id] = {now, followed.key, followed.delivered};
+    constexpr int64_t kPageBytes = 8192;
+    std::vector<KeyRange> pieces;
+    for (const auto& range : ranges) {
+      auto ends = followed.key ? TRY(cut_range(*connection, now, *followed.key, range, settings_.split_rows))
+                               : std::vector{range};
+      std::move(ends.begin(), ends.end(), std::back_inserter(pieces));
+    }
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      Chunk chunk{{}, followed.id, std::move(pieces[i]), !followed.key.has_value()};
+      chunk.bytes = std::max<int64_t>(1, now.pages * kPageBytes / static_cast<int64_t>(pieces.size()));
+      // Named after what it holds: one that is cut otherwise after a restart is another one.
+      chunk.id = fmt::format("{} {}", name, text_of(chunk.range));
+      waiting_.push_back(std::move(chunk));
+    }
+  }
+  std::stable_partition(waiting_.begin(), waiting_.end(), [](const Chunk& chunk) { return chunk.whole; });
+  return {};
+}
+
+void SnapshotCopy::hand_out(std::vector<Split>& out) {
+  if (waiting_.empty() || !awaited_.empty()) return;
+  const bool whole = waiting_.front().whole;
+  while (!waiting_.empty() && waiting_.front().whole == whole) {
+    Chunk chunk = std::move(waiting_.front());
+    waiting_.erase(waiting_.begin());
+    awaited_[chunk.id] = end_of(chunk, *plan_);
+    if (whole) ++reading_whole_;
+    out.push_back({chunk.id, chunk.bytes, {}});
+    handed_out_[chunk.id] = std::move(chunk);
+  }
+}
+
+Result<std::unique_ptr<Reader>> SnapshotCopy::create_reader(Context& context, std::span<const Split> splits) {
+  auto connection = TRY(settings_.target.connect(context.stop));
+  TRY(connection->query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+  TRY(connection->query("SET TRANSACTION SNAPSHOT " + postgres::quote_text(plan_->exported)));
+  std::vector<Chunk> chunks;
+  for (const auto& split : splits) chunks.push_back(handed_out_.at(split.id));
+  return snapshot_reader(std::move(connection), plan_, std::move(chunks));
+}
+
+Result<void> SnapshotCopy::settle(const SplitId& split, const Position& position) {
+  auto awaited = awaited_.find(split);
+  if (awaited == awaited_.end() || awaited->second != position) return {};
+  const auto delivered = TRY(ChunkPosition::parse(split, position));
+  TRY(tables_.all().at(delivered.table).coverage.add(delivered));
+  awaited_.erase(awaited);
+  return {};
+}
+
+}  // namespace sluice::postgresql

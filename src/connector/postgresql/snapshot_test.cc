@@ -1,0 +1,104 @@
+#include "connector/postgresql/snapshot.h"
+
+#include <gtest/gtest.h>
+
+#include "connector/postgresql/spill.h"
+
+namespace sluice::postgresql {
+namespace {
+
+Key key(int64_t value) { return {KeyValue(value)}; }
+
+KeyRange range(std::optional<int64_t> from, std::optional<int64_t> to) {
+  KeyRange out;
+  if (from) out.from = key(*from);
+  if (to) out.to = key(*to);
+  return out;
+}
+
+std::string missing(const TableCoverage& coverage) {
+  std::string out;
+  for (const auto& gap : coverage.missing()) out += text_of(gap);
+  return out;
+}
+
+TEST(XidSnapshot, SeesWhatHadEndedWhenItWasTaken) {
+  const auto snapshot = XidSnapshot::parse("100:110:102,105").value();
+  EXPECT_TRUE(snapshot.sees(99));
+  EXPECT_TRUE(snapshot.sees(101));
+  EXPECT_FALSE(snapshot.sees(102));
+  EXPECT_FALSE(snapshot.sees(105));
+  EXPECT_TRUE(snapshot.sees(109));
+  EXPECT_FALSE(snapshot.sees(110));
+  EXPECT_FALSE(XidSnapshot::parse("100").ok());
+}
+
+TEST(XidSnapshot, KnowsIdsThatHaveWrapped) {
+  // 4294967296 is the first id of the second round: on the wire it is 0.
+  const auto snapshot = XidSnapshot::parse("4294967290:4294967300:4294967298").value();
+  EXPECT_TRUE(snapshot.sees(4294967289U));
+  EXPECT_TRUE(snapshot.sees(0));
+  EXPECT_FALSE(snapshot.sees(2));
+  EXPECT_FALSE(snapshot.sees(4));
+}
+
+TEST(TableCoverage, WhatIsMissingIsTheComplementOfWhatIsDelivered) {
+  TableCoverage coverage;
+  EXPECT_EQ(missing(coverage), "[..]");
+  ASSERT_TRUE(coverage.add({"t", range(10, 20), "", false}).ok());
+  EXPECT_EQ(missing(coverage), "[..10)[20..]");
+  ChunkPosition half{"t", range({}, 5), "", false};
+  half.range.to_inclusive = true;
+  ASSERT_TRUE(coverage.add(half).ok());
+  EXPECT_EQ(missing(coverage), "(5..10)[20..]");
+  ChunkPosition rest{"t", range(5, 10), "", false};
+  rest.range.from_exclusive = true;
+  ASSERT_TRUE(coverage.add(rest).ok());
+  ASSERT_TRUE(coverage.add({"t", range(20, {}), "", false}).ok());
+  EXPECT_EQ(missing(coverage), "");
+}
+
+TEST(TableCoverage, AChangeIsJudgedByThePieceThatItsKeyIsIn) {
+  TableCoverage coverage;
+  ASSERT_TRUE(coverage.add({"t", range({}, 10), "", false}).ok());          // the slot's own snapshot
+  ASSERT_TRUE(coverage.add({"t", range(10, {}), "100:100:", false}).ok());  // a later one
+  EXPECT_TRUE(coverage.sees(99));
+  EXPECT_FALSE(coverage.sees(100));
+  EXPECT_FALSE(coverage.holds(key(9), 99));
+  EXPECT_TRUE(coverage.holds(key(10), 99));
+  EXPECT_FALSE(coverage.holds(key(10), 100));
+  EXPECT_FALSE(coverage.all_see(99));
+}
+
+TEST(StreamPosition, IsReadAsItIsWritten) {
+  StreamPosition position;
+  position.place = {0x16B374D848, 3};
+  position.ahead["public.a"] = {0x16B374D848, 7};
+  position.emptied = {"public.b"};
+  position.dropped["public.a"] = {"x"};
+  position.identity = {"123", 1, "abc"};
+  const auto again = StreamPosition::parse(position.token()).value();
+  EXPECT_EQ(again.token(), position.token());
+  EXPECT_EQ(again.ahead, position.ahead);
+  EXPECT_EQ(StreamPosition::parse({"16/B374D848"}).value().place.lsn, 0x16B374D848U);
+  EXPECT_FALSE(StreamPosition::parse({"{}"}).ok());
+}
+
+TEST(TransactionSpill, GivesBackInOrderWhatItTookAlsoFromDisk) {
+  for (const size_t memory : {size_t{1} << 20, size_t{64}}) {
+    TransactionSpill spill(memory, {});
+    for (uint32_t i = 0; i < 1000; ++i) ASSERT_TRUE(spill.add(i % 3, std::string(i, 'x')).ok());
+    spill.abort(1);
+    uint32_t count = 0;
+    while (auto record = spill.next().value()) {
+      EXPECT_EQ(record->subxid, count % 3);
+      EXPECT_EQ(record->message.size(), count);
+      EXPECT_EQ(spill.is_aborted(record->subxid), count % 3 == 1);
+      ++count;
+    }
+    EXPECT_EQ(count, 1000U);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::postgresql

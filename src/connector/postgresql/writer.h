@@ -1,0 +1,17 @@
+// A lane's writer: encodes rows as they come and sends them on when it is their epoch's turn.
+#pragma once
+
+#include <memory>
+
+#include "connector/postgresql/delivery.h"
+
+namespace sluice::postgresql {
+
+// `delivery` is the sink's, which outlives its writers.
+std::unique_ptr<Writer> create_writer(const SinkSettings& settings, Delivery& delivery, const WriterId& id);
+
+// What a prepared part says of itself: {"part": 17}.
+std::string payload_of(uint64_t part);
+Result<uint64_t> part_of(const Prepared& prepared);
+
+}  // namespace sluice::postgresql

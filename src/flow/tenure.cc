@@ -1,0 +1,202 @@
+#include "flow/tenure.h"
+
+#include <unistd.h>
+
+#include <fstream>
+
+namespace sluice {
+namespace {
+
+// "pid:start time": the start time tells a reused pid from the process that took the lease.
+std::string owner_name() {
+  char host[256] = "localhost";
+  ::gethostname(host, sizeof host - 1);
+  std::ifstream stat("/proc/self/stat");
+  std::string line;
+  std::getline(stat, line);
+  // proc(5): field 22 is starttime; the command name (field 2) is in parentheses and may hold spaces.
+  std::string start = "0";
+  if (auto close = line.rfind(')'); close != std::string::npos) {
+    size_t at = close + 2;
+    for (int field = 3; field < 22 && at != std::string::npos; ++field) at = line.find(' ', at) + 1;
+    start = line.substr(at, line.find(' ', at) - at);
+  }
+  return fmt::format("{}:{}:{}", host, ::getpid(), start);
+}
+
+const char* kind_name(PipelineKind kind) {
+  switch (kind) {
+    case PipelineKind::stream:
+      return "stream";
+    case PipelineKind::table:
+      return "table";
+    case PipelineKind::insert:
+      return "insert";
+    case PipelineKind::select:
+      return "select";
+  }
+  return "insert";
+}
+
+// Options that say how fast something is read, and not what: positions outlive a change of theirs.
+bool same_source(const std::string& before, const std::string& after) {
+  auto bare = [](const std::string& uri) -> std::string {
+    auto location = parse_location(uri);
+    if (!location.ok()) return uri;
+    for (const char* pace : {"rate_limit", "poll_interval", "split_bytes", "watch"}) location->params.erase(pace);
+    return location->redacted();
+  };
+  return before == after || bare(before) == bare(after);
+}
+
+}  // namespace
+
+// CREATE OR REPLACE with another source: its positions mean nothing any more, neither here nor at the target.
+Result<void> Tenure::forget_other_source(Context& context) {
+  const PipelinePlan& plan = pipeline_.plan_;
+  if (!plan.or_replace) return {};
+  auto known = TRY(coordinator_->load(context.pipeline));
+  if (!known.has_value() || known->source.empty() || same_source(known->source, plan.source.uri())) return {};
+  if (!known->positions.empty()) context.log.warn("another source: its positions begin anew");
+  TRY(coordinator_->reset(context.pipeline, {}));
+  return pipeline_.sink_->reset(context, {});
+}
+
+Result<void> Tenure::begin(Context& context) {
+  if (coordinator_ == nullptr) return {};
+  TRY(forget_other_source(context));
+  TRY(take_lease(context));
+  auto prepare = [&]() -> Result<void> {
+    TRY(load(context));
+    resumed_ = !record_.definition.empty();
+    shows_error_ = !record_.last_error.empty();
+    if (resumed_) TRY(check_definition());
+    const PipelinePlan& plan = pipeline_.plan_;
+    PipelineRecord define = record_;
+    define.name = context.pipeline;
+    define.kind = kind_name(plan.kind);
+    define.definition = plan.definition;
+    define.source = plan.source.uri();
+    define.sink = plan.sink.has_value() ? plan.sink->uri() : "";
+    define.dead_letters = plan.dead_letters.has_value() ? plan.dead_letters->uri() : "";
+    return coordinator_->define(lease_, define);
+  }();
+  if (!prepare.ok()) {
+    keeper_.reset();
+    (void)coordinator_->release(lease_);
+  }
+  return prepare;
+}
+
+// Several processes may run a stream whose source hands its splits out among them, into a sink that takes them.
+bool Tenure::may_be_shared() const {
+  const Sink* dead_letters = pipeline_.dead_letters_.get();
+  return pipeline_.plan_.kind == PipelineKind::stream && pipeline_.inputs_.size() == 1 &&
+         pipeline_.inputs_[0].source->traits().shares_work && pipeline_.sink_->traits().several_processes &&
+         (dead_letters == nullptr || dead_letters->traits().several_processes);
+}
+
+Result<void> Tenure::take_lease(Context& context) {
+  keeper_.reset();
+  lease_ = TRY(may_be_shared() ? coordinator_->join(context.pipeline, owner_name())
+                               : coordinator_->acquire(context.pipeline, owner_name()));
+  keeper_ = std::make_unique<LeaseKeeper>(*coordinator_, lease_, context);
+  return {};
+}
+
+// What a member takes over is its own before the positions are looked at: nobody moves them in between.
+Result<void> Tenure::load(Context& context) {
+  std::vector<Intent> ours;
+  if (lease_.member) ours = TRY(coordinator_->take_over(lease_));
+  auto known = TRY(coordinator_->load(context.pipeline));
+  record_ = known.has_value() ? std::move(*known) : PipelineRecord{};
+  if (!lease_.member) return {};
+  of_others_.clear();
+  for (auto& intent : record_.intents) {
+    if (intent.owner != lease_.generation) of_others_.push_back(std::move(intent));
+  }
+  record_.intents = std::move(ours);
+  return {};
+}
+
+Epoch Tenure::last_epoch() const {
+  if (!lease_.member) return record_.last_epoch;
+  for (const auto& member : record_.members) {
+    if (member.generation == lease_.generation) return member.last_epoch;
+  }
+  return lease_.last_epoch;
+}
+
+std::optional<SplitId> Tenure::awaited(const std::set<SplitId>& splits) const {
+  for (const auto& intent : of_others_) {
+    for (const auto& [split, position] : intent.upto) {
+      if (splits.contains(split)) return split;
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<Generation> Tenure::spared() const {
+  std::set<Generation> spared{lease_.generation};
+  for (const auto& member : record_.members) spared.insert(member.generation);
+  for (const auto& intent : of_others_) spared.insert(intent.generation);
+  return {spared.begin(), spared.end()};
+}
+
+Result<void> Tenure::check_definition() const {
+  const PipelinePlan& plan = pipeline_.plan_;
+  if (record_.definition == plan.definition || plan.or_replace) return {};
+  if (record_.positions.empty() && record_.intents.empty()) return {};  // reset, or never came to anything
+  return user_error(
+      "{}: '{}' was defined differently before:\n  - {}\n  + {}\nUse CREATE OR REPLACE to keep its positions where the "
+      "source is the same, or 'sluice reset {}' to start over",
+      plan.where, record_.name, record_.definition, plan.definition, record_.name);
+}
+
+Result<void> Tenure::look_again(Context& context) {
+  if (coordinator_ == nullptr) return {};
+  if (lease_.member && !coordinator_->renew(lease_).ok()) {
+    // If it is there still: what it has decided is for the new lease to complete.
+    (void)coordinator_->release(lease_);
+    TRY(take_lease(context));
+  }
+  TRY(load(context));
+  if (record_.name.empty()) return refused("pipeline '{}' was dropped while it ran", context.pipeline);
+  if (lease_.member && record_.definition != pipeline_.plan_.definition) {
+    return refused("pipeline '{}' was defined anew while this process was taken for dead", context.pipeline);
+  }
+  return {};
+}
+
+Result<void> Tenure::save_schema(const FollowedSchema& schema) {
+  return coordinator_ == nullptr ? Result<void>() : coordinator_->save_schema(lease_, schema);
+}
+
+void Tenure::show_error(Context& context, const std::string& message) {
+  if (coordinator_ == nullptr || (message.empty() && !shows_error_)) return;
+  shows_error_ = !message.empty();
+  auto shown = coordinator_->set_error(lease_, message);
+  if (!shown.ok()) context.log.warn("could not update the state store", {{"error", shown.error().message()}});
+}
+
+void Tenure::end(Context& context, const Result<void>& result, bool drained) {
+  if (coordinator_ == nullptr) return;
+  auto tell = [&](const Result<void>& step) {
+    if (!step.ok()) context.log.warn("could not update the state store", {{"error", step.error().message()}});
+  };
+  const bool complete = result.ok() && !drained;
+  const bool stream = pipeline_.plan_.kind == PipelineKind::stream;
+  show_error(context, result.ok() ? "" : result.error().message());
+  if (result.ok()) tell(coordinator_->set_finished(lease_, complete && !stream));
+  keeper_.reset();
+  tell(coordinator_->release(lease_));
+  // An unnamed statement keeps its positions, here and at the target, only until it is through. The target's go last: a
+  // record that outlived them would have the next run deliver everything once more.
+  if (complete && !pipeline_.plan_.named && !stream) {
+    auto forgotten = coordinator_->drop(lease_.pipeline);
+    tell(forgotten);
+    if (forgotten.ok()) tell(pipeline_.sink_->drop(context));
+  }
+}
+
+}  // namespace sluice

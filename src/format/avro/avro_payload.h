@@ -1,0 +1,10 @@
+// The payload format "avro".
+#pragma once
+
+#include "port/payload.h"
+
+namespace sluice {
+
+PayloadDescriptor avro_payload();
+
+}  // namespace sluice

@@ -1,0 +1,17 @@
+// Reads ORC files, stripe by stripe, never more of one than a batch and its compression blocks.
+#pragma once
+
+#include <memory>
+
+#include "port/format.h"
+
+namespace sluice::orc_format_detail {
+
+std::unique_ptr<Decoder> make_decoder(SchemaPtr planned, int64_t batch_rows, int64_t batch_bytes);
+
+// The schema of one file, from its footer alone.
+Result<SchemaPtr> read_schema(const Input& input);
+// Rows at which stripes begin, about `piece_bytes` apart; see Format::cuts.
+Result<std::vector<int64_t>> row_cuts(const Input& input, int64_t piece_bytes);
+
+}  // namespace sluice::orc_format_detail

@@ -1,0 +1,67 @@
+// PostgreSQL values into Arrow columns. The same decoder serves COPY BINARY of a snapshot and both forms of a change
+// stream, so that a type cannot come out differently from the two (semantics.md, PostgreSQL 10).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <arrow/type_fwd.h>
+
+#include "postgres/type.h"
+
+namespace sluice::postgres {
+
+// One column being built. Errors do not name the column: the caller knows it.
+class ColumnDecoder {
+ public:
+  virtual ~ColumnDecoder() = default;
+  // The binary form, as typsend makes it.
+  virtual Result<void> append_binary(std::string_view bytes) = 0;
+  // The text form, as typoutput makes it under the settings of Connection::open.
+  virtual Result<void> append_text(std::string_view text) = 0;
+  virtual void append_null() = 0;
+  // The column so far; the decoder is empty afterwards.
+  virtual Result<std::shared_ptr<arrow::Array>> finish() = 0;
+  [[nodiscard]] virtual int64_t bytes() const = 0;  // about what the column holds
+};
+
+Result<std::unique_ptr<ColumnDecoder>> create_decoder(const Type& type, const TypePolicy& policy);
+
+struct Column {
+  std::string name;
+  Type type;
+  bool not_null = false;
+  bool in_key = false;     // part of the replica identity
+  bool generated = false;  // GENERATED ALWAYS AS … STORED: not in the change stream before PostgreSQL 18
+};
+
+std::shared_ptr<arrow::Schema> schema_of(const std::vector<Column>& columns, const TypePolicy& policy);
+
+// Rows of COPY … (FORMAT binary), one at a time, into a batch. Columns without a binary form have to be selected as
+// column::text: select_list() writes them so.
+class CopyDecoder {
+ public:
+  static Result<CopyDecoder> create(std::vector<Column> columns, const TypePolicy& policy);
+  // What belongs between SELECT and FROM so that each column has the form that is decoded here.
+  static std::string select_list(const std::vector<Column>& columns, const TypePolicy& policy);
+
+  // One piece of COPY data: libpq hands out whole rows; the first begins with the file header, the last is the trailer.
+  Result<void> add(std::string_view piece);
+  [[nodiscard]] int64_t rows() const { return rows_; }
+  [[nodiscard]] int64_t bytes() const { return bytes_; }  // of COPY data since the last take()
+  [[nodiscard]] const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+  Result<std::shared_ptr<arrow::RecordBatch>> take();
+
+ private:
+  CopyDecoder() = default;
+  std::vector<Column> columns_;
+  std::vector<std::unique_ptr<ColumnDecoder>> decoders_;
+  std::shared_ptr<arrow::Schema> schema_;
+  bool header_seen_ = false;
+  int64_t rows_ = 0;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace sluice::postgres

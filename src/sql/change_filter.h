@@ -1,0 +1,40 @@
+// WHERE (and an inner join) over changes: decided for both images of a row, so that what the target holds is what the
+// condition selects (design.md, "Change data"):
+//   the old row passes, the new one   passes: update    does not: delete
+//   the old row does not, the new one passes: insert    does not: nothing
+//   no old row is known, the new one  passes: update, which an upsert sink writes   does not: delete by key
+//   a DELETE without its old row: delete by key
+#pragma once
+
+#include <memory>
+
+#include "port/transform.h"
+#include "sql/select.h"
+
+namespace sluice::sql {
+
+// What the lanes of one statement share: where the columns of a delete by key come from.
+class ChangeFilter {
+ public:
+  // Null where rows are no changes, or where this statement cannot drop or misread any. Fault::user when the statement
+  // leaves out what the decision needs.
+  static Result<std::shared_ptr<const ChangeFilter>> make(const SelectInfo& info, const arrow::Schema& input,
+                                                          const SchemaPtr& output);
+
+  // `kept` is what the statement makes of `changes`: a part of their rows, in order.
+  [[nodiscard]] Result<BatchPtr> decide(const BatchPtr& changes, const BatchPtr& kept) const;
+  // A value that a row does not carry cannot be compared or computed with.
+  [[nodiscard]] Result<void> refuse_missing_values(const arrow::RecordBatch& changes) const;
+
+ private:
+  SchemaPtr output_;
+  std::vector<int> sources_;       // of each output column: the input column that it passes through, or -1
+  std::vector<std::string> used_;  // columns in conditions and expressions
+  bool drops_rows_ = false;
+};
+
+// `rows` is the statement's own transform.
+std::unique_ptr<Transform> make_change_lane(std::shared_ptr<const ChangeFilter> filter,
+                                            std::unique_ptr<Transform> rows);
+
+}  // namespace sluice::sql

@@ -1,0 +1,169 @@
+#include "sql/names.h"
+
+#include <algorithm>
+
+#include <arrow/api.h>
+#include <arrow/util/decimal.h>
+
+namespace sluice::sql {
+namespace {
+
+using arrow::Type;
+
+bool is_integer_text(const std::string& text) {
+  size_t digits = text.starts_with('-') ? 1 : 0;
+  return text.size() > digits && text.find_first_not_of("0123456789", digits) == std::string::npos;
+}
+
+std::shared_ptr<arrow::Scalar> parsed(const TypePtr& type, const std::string& text) {
+  auto scalar = arrow::Scalar::Parse(type, text);
+  return scalar.ok() ? *scalar : nullptr;
+}
+
+std::shared_ptr<arrow::Scalar> decimal(const TypePtr& type, const std::string& text) {
+  const auto& target = static_cast<const arrow::Decimal128Type&>(*type);
+  arrow::Decimal128 value;
+  int32_t precision = 0;
+  int32_t scale = 0;
+  if (!arrow::Decimal128::FromString(text, &value, &precision, &scale).ok()) return nullptr;
+  auto rescaled = value.Rescale(scale, target.scale());
+  if (!rescaled.ok() || !rescaled->FitsInPrecision(target.precision())) return nullptr;
+  return std::make_shared<arrow::Decimal128Scalar>(*rescaled, type);
+}
+
+// DuckDB casts a string constant to the column's type, and an untyped number to it where that loses nothing.
+std::shared_ptr<arrow::Scalar> value_for(const TypePtr& type, const Literal& literal) {
+  using Kind = Literal::Kind;
+  bool number = literal.kind == Kind::number;
+  bool text = literal.kind == Kind::text;
+  if (arrow::is_integer(type->id())) {
+    return (number || text) && is_integer_text(literal.text) ? parsed(type, literal.text) : nullptr;
+  }
+  switch (type->id()) {
+    case Type::FLOAT:
+    case Type::DOUBLE:
+      return number ? parsed(type, literal.text) : nullptr;
+    case Type::DECIMAL128:
+      return number ? decimal(type, literal.text) : nullptr;
+    case Type::BOOL:
+      return literal.kind == Kind::boolean ? parsed(type, literal.text) : nullptr;
+    case Type::STRING:
+    case Type::LARGE_STRING:
+      return text ? parsed(type, literal.text) : nullptr;
+    case Type::DATE32:
+      return text || literal.kind == Kind::date ? parsed(type, literal.text) : nullptr;
+    case Type::TIMESTAMP: {
+      bool zoned = !static_cast<const arrow::TimestampType&>(*type).timezone().empty();
+      if (number || literal.kind == Kind::boolean || (zoned && literal.kind == Kind::timestamp)) return nullptr;
+      if (!zoned && literal.kind == Kind::timestamptz) return nullptr;
+      return parsed(type, literal.text);
+    }
+    default:
+      return nullptr;
+  }
+}
+
+bool contains(const ColumnPath& whole, const ColumnPath& part) {
+  return whole.size() <= part.size() && std::equal(whole.begin(), whole.end(), part.begin());
+}
+
+ColumnPath cheapest_column(const arrow::Schema& schema) {
+  int best = 0;
+  for (int i = schema.num_fields() - 1; i >= 0; --i) {
+    if (arrow::is_fixed_width(schema.field(i)->type()->id())) best = i;
+  }
+  return {schema.field(best)->name()};
+}
+
+}  // namespace
+
+int find_field(const arrow::FieldVector& fields, const std::string& name) {
+  int found = -1;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i]->name() == name) return static_cast<int>(i);
+    if (equals_ignoring_case(fields[i]->name(), name)) found = found == -1 ? static_cast<int>(i) : -2;
+  }
+  return std::max(found, -1);
+}
+
+std::optional<ResolvedName> resolve(const Names& names, std::string_view alias, const arrow::Schema& schema) {
+  size_t at = 0;
+  int field = -1;
+  if (!alias.empty() && equals_ignoring_case(names[0], alias)) {
+    if (names.size() > 1) field = find_field(schema.fields(), names[1]);
+    at = field >= 0 ? 1 : 0;
+  }
+  if (field < 0) field = find_field(schema.fields(), names[0]);
+  if (field < 0) {
+    if (alias.empty() || names.size() > 1 || !equals_ignoring_case(names[0], alias)) return std::nullopt;
+    return ResolvedName{};
+  }
+  ResolvedName out;
+  out.path.push_back(schema.field(field)->name());
+  out.type = schema.field(field)->type();
+  for (++at; at < names.size() && out.type->id() == Type::STRUCT; ++at) {
+    int child = find_field(out.type->fields(), names[at]);
+    if (child < 0) break;
+    out.path.push_back(out.type->field(child)->name());
+    out.type = TypePtr(out.type->field(child)->type());
+  }
+  out.complete = at == names.size();
+  return out;
+}
+
+std::vector<ColumnPath> needed_columns(const std::vector<Names>& used, std::string_view alias,
+                                       const arrow::Schema& schema, bool* whole_row) {
+  std::vector<ColumnPath> paths;
+  for (const auto& names : used) {
+    auto found = resolve(names, alias, schema);
+    if (!found) continue;
+    if (found->path.empty())
+      *whole_row = true;
+    else
+      paths.push_back(std::move(found->path));
+  }
+  std::sort(paths.begin(), paths.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  std::vector<ColumnPath> kept;
+  for (auto& path : paths) {
+    bool known = std::any_of(kept.begin(), kept.end(), [&](const auto& other) { return contains(other, path); });
+    if (!known) kept.push_back(std::move(path));
+  }
+  std::stable_sort(kept.begin(), kept.end(), [&](const auto& a, const auto& b) {
+    return schema.GetFieldIndex(a[0]) < schema.GetFieldIndex(b[0]);
+  });
+  if (kept.empty() && schema.num_fields() > 0) kept.push_back(cheapest_column(schema));
+  return kept;
+}
+
+std::string with_candidates(const std::string& message, const std::vector<SchemaPtr>& schemas) {
+  constexpr std::string_view kStart = "Referenced column \"";
+  auto end = message.find('"', kStart.size());
+  if (!message.starts_with(kStart) || end == std::string::npos) return message;
+  std::string name = message.substr(kStart.size(), end - kStart.size());
+  std::vector<std::string> columns;
+  for (const auto& schema : schemas) {
+    if (schema == nullptr) continue;
+    for (const auto& field : schema->fields()) columns.push_back(field->name());
+  }
+  std::vector<std::string_view> views(columns.begin(), columns.end());
+  auto near = nearest(name, views);
+  if (!near.empty()) return fmt::format("column '{}' was not found; did you mean '{}'?", name, near);
+  bool many = views.size() > 20;
+  if (many) views.resize(20);
+  return fmt::format("column '{}' was not found; there are: {}{}", name, fmt::join(views, ", "), many ? ", …" : "");
+}
+
+std::optional<Predicate> resolve_predicate(const SimplePredicate& predicate, std::string_view alias,
+                                           const arrow::Schema& schema) {
+  auto column = resolve(predicate.column, alias, schema);
+  if (!column || !column->complete || column->path.empty()) return std::nullopt;
+  Predicate out{std::move(column->path), predicate.op, {}};
+  for (const auto& literal : predicate.literals) {
+    auto value = value_for(column->type, literal);
+    if (value == nullptr) return std::nullopt;
+    out.values.push_back(std::move(value));
+  }
+  return out;
+}
+
+}  // namespace sluice::sql

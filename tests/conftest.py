@@ -1,0 +1,76 @@
+"""What the Python tests share: the binary, and a folder with a state store of its own for each test."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+pytest_plugins = ["services.kafka", "services.postgres", "services.registry", "services.s3"]
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BINARY = pathlib.Path(os.environ.get("SLUICE_BINARY", ROOT / "build" / "sluice"))
+
+
+class Sluice:
+    """Runs the binary in a folder of its own."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.binary = str(BINARY)
+
+    def __call__(self, *arguments, check=True, timeout=60, env=None, input=None):
+        result = subprocess.run(
+            [str(BINARY), *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, "SLUICE_STATE": f"sqlite:{self.folder}/state.db", **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=input,
+            stdin=None if input is not None else subprocess.DEVNULL,
+        )
+        if check and result.returncode != 0:
+            raise AssertionError(f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
+        return result
+
+    def sql(self, text, **options):
+        return self("run", "-e", text, **options)
+
+    def fails(self, *arguments, code=1, **options):
+        """Runs what must fail: returns its one error line."""
+        result = self(*arguments, check=False, **options)
+        assert result.returncode == code, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+        errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, result.stderr
+        return errors[0]
+
+    def start(self, *arguments, env=None):
+        """Starts a process that the test stops itself."""
+        return subprocess.Popen(
+            [str(BINARY), *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, "SLUICE_STATE": f"sqlite:{self.folder}/state.db", **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+
+@pytest.fixture
+def sluice(tmp_path):
+    return Sluice(tmp_path)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints what tests recorded with record_property("summary", …), also when they ran in worker processes."""
+    lines = sorted(
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for key, value in report.user_properties
+        if key == "summary"
+    )
+    for line in lines:
+        terminalreporter.write_line(line)

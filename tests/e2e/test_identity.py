@@ -1,0 +1,257 @@
+"""A pipeline is its name: what resumes, what is new, what is refused, and where that is kept."""
+import json
+import shutil
+import sqlite3
+
+import pytest
+from delivered import files, ids, ndjson
+
+STREAM = "CREATE STREAM s WITH (epoch_age := '100ms') AS SELECT id FROM file('in/', watch := true, poll_interval := '100ms') INSERT INTO file('out/')"
+TABLE = "CREATE TABLE t AS SELECT id FROM file('in/*.jsonl') INSERT INTO file('out/')"
+
+
+def status(sluice, name):
+    return json.loads(sluice("status", name, "--output", "json").stdout)
+
+
+def test_a_table_run_again_delivers_only_new_files(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1, 2])
+    sluice.sql(TABLE)
+    assert "nothing new" in sluice.sql(TABLE).stderr
+    assert len(files(sluice.folder / "out")) == 1
+    ndjson(sluice.folder / "in/b.jsonl", [3])
+    assert "t: 1 rows" in sluice.sql(TABLE).stderr
+    assert ids(sluice.folder / "out") == [1, 2, 3]
+
+
+def test_a_table_delivers_what_was_appended_to_a_file(sluice):
+    path = ndjson(sluice.folder / "in/a.jsonl", [1, 2])
+    sluice.sql(TABLE)
+    with open(path, "a") as file:
+        file.write('{"id": 3}\n')
+    sluice.sql(TABLE)
+    assert ids(sluice.folder / "out") == [1, 2, 3]
+
+
+def test_a_stream_goes_on_where_it_was_stopped(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", [1, 2])
+    stream = start("run", "-e", STREAM)
+    stream.waits_until(lambda: ids(sluice.folder / "out") == [1, 2], "the first rows")
+    assert "stopped on request" in stream.stop()
+    assert status(sluice, "s")["state"] == "stopped"
+    ndjson(sluice.folder / "in/b.jsonl", [3])
+    stream = start("run", "-e", STREAM)
+    stream.waits_until(lambda: len(ids(sluice.folder / "out")) >= 3, "the rows after the restart")
+    stream.stop()
+    assert ids(sluice.folder / "out") == [1, 2, 3]
+
+
+def test_changed_sql_is_refused_with_the_difference(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    changed = TABLE.replace("SELECT id", "SELECT id + 1 AS id")
+    for _ in range(2):
+        result = sluice.sql(changed, check=False)
+        assert result.returncode == 1
+        assert "'t' was defined differently before" in result.stderr
+        assert "\n  - CREATE TABLE t SELECT id FROM" in result.stderr
+        assert "\n  + CREATE TABLE t SELECT id + 1 AS id FROM" in result.stderr
+    assert ids(sluice.folder / "out") == [1]
+    sluice.sql(TABLE)
+
+
+def test_or_replace_keeps_positions_where_the_source_is_the_same(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    ndjson(sluice.folder / "in/b.jsonl", [2])
+    sluice.sql(TABLE.replace("CREATE", "CREATE OR REPLACE").replace("SELECT id", "SELECT id * 10 AS id"))
+    assert ids(sluice.folder / "out") == [1, 20]
+
+
+def test_or_replace_starts_over_where_the_source_is_another(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    ndjson(sluice.folder / "other/a.jsonl", [5])
+    sluice.sql(TABLE.replace("CREATE", "CREATE OR REPLACE").replace("in/*", "other/*"))
+    assert ids(sluice.folder / "out") == [1, 5]
+
+
+def test_blanks_comments_and_keyword_case_change_nothing(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    again = TABLE.replace("SELECT", "-- everything\n  select").replace(" FROM", "\n from").replace("CREATE TABLE", "create table")
+    assert "nothing new" in sluice.sql(again).stderr
+
+
+def test_reset_delivers_everything_again(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    assert "starts at earliest" in sluice("reset", "t").stdout
+    sluice.sql(TABLE)
+    assert ids(sluice.folder / "out") == [1, 1]
+
+
+def test_reset_to_latest_skips_what_is_there(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    ndjson(sluice.folder / "in/b.jsonl", [2])
+    sluice("reset", "t", "--to", "latest")
+    ndjson(sluice.folder / "in/c.jsonl", [3])
+    sluice.sql(TABLE)
+    assert ids(sluice.folder / "out") == [1, 3]
+
+
+def test_after_reset_changed_sql_is_accepted(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    sluice("reset", "t")
+    sluice.sql(TABLE.replace("SELECT id", "SELECT id + 100 AS id"))
+    assert ids(sluice.folder / "out") == [1, 101]
+
+
+def test_reset_of_a_target_that_keeps_positions_resets_it_there(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sql = "CREATE TABLE t AS SELECT id FROM file('in/*.jsonl') INSERT INTO sqlite('out.db', table := 'rows')"
+    sluice.sql(sql)
+    assert "nothing new" in sluice.sql(sql).stderr
+    sluice("reset", "t")
+    sluice.sql(sql)
+    with sqlite3.connect(sluice.folder / "out.db") as database:
+        assert database.execute("SELECT id FROM rows").fetchall() == [(1,), (1,)]
+
+
+def test_drop_forgets_and_leaves_the_data(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    assert "dropped" in sluice("drop", "t").stdout
+    assert "there is no pipeline 't'" in sluice.fails("status", "t")
+    assert ids(sluice.folder / "out") == [1]
+    sluice.sql(TABLE)
+    assert ids(sluice.folder / "out") == [1, 1]
+
+
+@pytest.mark.parametrize("command", ["status", "reset", "drop"])
+def test_an_unknown_pipeline_is_named(sluice, command):
+    assert "there is no pipeline 'nobody'" in sluice.fails(command, "nobody")
+
+
+def test_an_unnamed_insert_is_one_off(sluice):
+    ndjson(sluice.folder / "a.jsonl", [1])
+    sql = "INSERT INTO file('out/') SELECT id FROM file('a.jsonl')"
+    sluice.sql(sql)
+    assert "no pipelines" in sluice("status").stdout
+    for _ in range(2):  # the second refusal is no resumption of the first
+        assert "is not empty" in sluice.fails("run", "-e", sql)
+    sluice.sql(sql.replace("'out/'", "'out/', if_exists := 'append'"))
+    assert ids(sluice.folder / "out") == [1, 1]
+    sluice.sql(sql.replace("'out/'", "'out/', if_exists := 'replace'"))
+    assert ids(sluice.folder / "out") == [1]
+
+
+def test_replace_that_failed_first_still_replaces(sluice):
+    ndjson(sluice.folder / "out/old.jsonl", [9])
+    sql = "INSERT INTO file('out/', if_exists := 'replace') SELECT id FROM file('a.jsonl', columns := 'id BIGINT')"
+    (sluice.folder / "a.jsonl").write_text('{"id": 1}\n{"id": oops}\n')
+    assert "a.jsonl:2" in sluice.fails("run", "-e", sql)
+    assert ids(sluice.folder / "out") == [9]
+    ndjson(sluice.folder / "a.jsonl", [1, 2])
+    sluice.sql(sql)
+    assert ids(sluice.folder / "out") == [1, 2]
+
+
+def test_an_unnamed_insert_appends_to_a_table_by_default(sluice):
+    sql = "INSERT INTO sqlite('out.db', table := 'rows') SELECT 1 AS id"
+    sluice.sql(sql)
+    sluice.sql(sql)
+    with sqlite3.connect(sluice.folder / "out.db") as database:
+        assert database.execute("SELECT count(*) FROM rows").fetchone() == (2,)
+
+
+def test_a_second_process_of_one_pipeline_is_refused_and_told_who_has_it(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    stream = start("run", "-e", STREAM)
+    stream.waits_until(lambda: ids(sluice.folder / "out") == [1], "the first row")
+    message = sluice.fails("run", "-e", STREAM)
+    assert "'s'" in message and f":{stream.process.pid}:" in message
+    assert f":{stream.process.pid}:" in sluice.fails("drop", "s")
+    assert status(sluice, "s")["state"] == "running"
+    stream.stop()
+
+
+def test_the_lease_of_a_killed_process_is_free_at_once(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    stream = start("run", "-e", STREAM)
+    stream.waits_until(lambda: ids(sluice.folder / "out") == [1], "the first row")
+    stream.process.kill()
+    stream.end()
+    ndjson(sluice.folder / "in/b.jsonl", [2])
+    stream = start("run", "-e", STREAM)
+    stream.waits_until(lambda: ids(sluice.folder / "out") == [1, 2], "the second row")
+    stream.stop()
+
+
+def test_the_state_can_be_copied_while_in_use(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    stream = start("run", "-e", STREAM)
+    stream.waits_until(lambda: ids(sluice.folder / "out") == [1] and status(sluice, "s")["rows"] == 1, "the first row")
+    source, copy = sqlite3.connect(sluice.folder / "state.db"), sqlite3.connect(sluice.folder / "copy.db")
+    source.backup(copy)
+    source.close(), copy.close()
+    stream.stop()
+    shutil.rmtree(sluice.folder / "out")
+    other = json.loads(sluice("status", "s", "--state", f"sqlite:{sluice.folder}/copy.db", "--output", "json").stdout)
+    assert other["rows"] == 1
+    stream = start("run", "--state", f"sqlite:{sluice.folder}/copy.db", "-e", STREAM)
+    ndjson(sluice.folder / "in/b.jsonl", [2])
+    stream.waits_until(lambda: ids(sluice.folder / "out") == [2], "only what is new")
+    stream.stop()
+
+
+def test_the_state_is_where_the_flag_the_environment_or_the_folder_says(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE, env={"SLUICE_STATE": ""})
+    assert (sluice.folder / ".sluice/state.db").exists()
+    sluice("run", "--state", "sqlite:elsewhere/s.db", "-e", TABLE)
+    assert (sluice.folder / "elsewhere/s.db").exists()
+    assert ids(sluice.folder / "out") == [1, 1]
+    assert "use sqlite:PATH or postgresql://" in sluice.fails("run", "--state", "mysql://x", "-e", TABLE)
+
+
+def test_a_state_file_that_is_none_is_refused_and_left_alone(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    (sluice.folder / "notes.txt").write_text("my notes, no database at all\n" * 40)
+    assert "notes.txt" in sluice.fails("run", "--state", "sqlite:notes.txt", "-e", TABLE)
+    assert (sluice.folder / "notes.txt").read_text().startswith("my notes")
+
+
+def test_status_shows_all_pipelines(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1, 2])
+    sluice.sql(TABLE)
+    sluice.sql(TABLE.replace("TABLE t", "TABLE u").replace("out/", "out2/"))
+    text = sluice("status").stdout
+    assert [line.split()[0] for line in text.splitlines()] == ["t", "u"]
+    assert all("finished" in line and "2 rows" in line for line in text.splitlines())
+    everything = json.loads(sluice("status", "--output", "json").stdout)
+    assert [one["rows"] for one in everything] == [2, 2]
+
+
+def test_a_failed_pipeline_says_so_in_status(sluice):
+    (sluice.folder / "in").mkdir()
+    (sluice.folder / "in/a.jsonl").write_text('{"id": 1}\n{"id": \n')
+    sluice.sql(TABLE, check=False)
+    assert status(sluice, "t")["state"] == "failed"
+    assert "a.jsonl:2" in status(sluice, "t")["error"]
+    ndjson(sluice.folder / "in/a.jsonl", [1, 2])
+    sluice.sql(TABLE)
+    assert status(sluice, "t")["state"] == "finished"
+    assert ids(sluice.folder / "out") == [1, 2]
+
+
+def test_replacing_the_source_begins_anew_also_where_the_target_keeps_the_positions(sluice):
+    """An SQLite sink's positions win over the state store's: both have to be forgotten, or nothing is read again."""
+    (sluice.folder / "a.jsonl").write_text('{"id": 1}\n')
+    table = "{} TABLE t AS SELECT id FROM file('{}') INSERT INTO sqlite('out.db?table=rows')"
+    sluice.sql(table.format("CREATE", "*.jsonl"))
+    sluice.sql(table.format("CREATE OR REPLACE", "a.jsonl"))
+    with sqlite3.connect(sluice.folder / "out.db") as connection:
+        assert connection.execute("select id from rows").fetchall() == [(1,), (1,)]

@@ -1,0 +1,272 @@
+"""Tables of a PostgreSQL 15 read once: every type, in pieces, what is pushed down, and that a copy is all or nothing."""
+import decimal
+import json
+import signal
+
+import duckdb
+import pytest
+
+# Every type with what psql prints of it, and how the column is carried: as itself or as PostgreSQL's text.
+ZOO = {
+    "boolean": ["true", "false"],
+    "smallint": ["-32768", "32767"],
+    "integer": ["-2147483648", "2147483647"],
+    "bigint": ["-9223372036854775808", "9007199254740993"],
+    "real": ["0.1", "-3.4028235e38", "NaN", "Infinity", "-Infinity"],
+    "double precision": ["0.1", "5e-324", "NaN", "Infinity", "-0"],
+    "numeric": ["NaN", "Infinity", "-Infinity", "1e-20", "12345678901234567890123456789012345678901234567890.5", "0.000"],
+    "numeric(12,2)": ["-9999999999.99", "0.01", "0"],
+    "numeric(38,10)": ["1234567890123456789012345678.0123456789"],
+    "numeric(50,3)": ["12345678901234567890123456789012345678901234567.125"],
+    "numeric(3,-2)": ["12300", "-99900"],
+    "numeric(2,5)": ["0.00012"],
+    "date": ["2026-01-31", "1969-12-31", "0044-03-15 BC", "4714-11-24 BC", "5874897-12-31", "infinity", "-infinity"],
+    "time": ["00:00:00", "23:59:59.999999", "24:00:00"],
+    "timetz": ["12:00:00+05:30"],
+    "timestamp": ["1969-12-31 23:59:59.999999", "0001-01-01 00:00:00 BC", "infinity", "-infinity"],
+    "timestamptz": ["2026-01-31 01:02:03.5+01", "294246-12-31 23:59:59+00", "infinity"],
+    "interval": ["1 year 2 mons -3 days 04:05:06.7", "-178000000 years", "00:00:00.000001"],
+    "text": ["", "日本 'x' \\ \t\n", "NULL"],
+    "varchar(5)": ["abc", "\u00e4\u00f6\u00fc"],
+    "char(5)": ["ab"],
+    "name": ["a_name"],
+    "bytea": ["\\x00ff", "\\x"],
+    "uuid": ["00112233-4455-6677-8899-aabbccddeeff"],
+    "json": ['{"a" :  1, "a": 2}', "null"],
+    "jsonb": ['{"b": [1, 2.50], "a": null}'],
+    "xml": ["<a>b</a>"],
+    "inet": ["192.168.0.1/24", "::1"],
+    "cidr": ["10.0.0.0/8"],
+    "macaddr": ["08:00:2b:01:02:03"],
+    "bit(3)": ["101"],
+    "varbit": ["10101"],
+    "money": ["$1,234.56"],
+    "point": ["(1,2.5)"],
+    "polygon": ["((0,0),(1,1),(2,0))"],
+    "tsvector": ["'fat':2 'rat':3"],
+    "tsquery": ["'fat' & 'rat'"],
+    "int4range": ["[1,10)", "empty", "(,)"],
+    "tstzrange": ['["2026-01-01 00:00:00+00",infinity)'],
+    "int4multirange": ["{[1,3),[5,9)}"],
+    "pg_lsn": ["16/B374D848"],
+    "oid": ["4294967295"],
+    "integer[]": ["{1,NULL,3}", "{}"],
+    "text[]": ['{"a \\"b\\"",NULL,"NULL",""}'],
+    "numeric(12,2)[]": ["{1.50,-2.00}"],
+    "timestamptz[]": ['{"2026-01-31 00:00:00+00",infinity}'],
+    "mood": ["happy", "so so"],
+    "mood[]": ['{happy,"so so"}'],
+    "positive": ["7"],
+    "pair": ['(1,"a b")', "(,)"],
+    '"Odd Type"': ["x"],
+}
+
+
+def make_types(database):
+    database.execute("CREATE TYPE mood AS ENUM ('happy', 'so so')")
+    database.execute('CREATE TYPE "Odd Type" AS ENUM (\'x\')')
+    database.execute("CREATE DOMAIN positive AS numeric(12,2) CHECK (VALUE > 0)")
+    database.execute("CREATE TYPE pair AS (a int, b text)")
+
+
+def make_zoo(database, table):
+    make_types(database)
+    columns = ", ".join(f'c{i} {name}' for i, name in enumerate(ZOO))
+    database.execute(f"CREATE TABLE {table}(id int PRIMARY KEY, {columns})")
+    for row in range(max(len(values) for values in ZOO.values()) + 1):
+        values = [values[row] if row < len(values) else None for values in ZOO.values()]
+        marks = ", ".join(f"%s::{name}" for name in ZOO)
+        database.execute(f"INSERT INTO {table} VALUES ({row}, {marks})", values)
+
+
+def texts(database, table):
+    """What psql prints: every column cast to text by the server."""
+    columns = ", ".join(f"c{i}::text" for i in range(len(ZOO)))
+    database.execute("SET timezone = 'UTC'")
+    return database.rows(f"SELECT id, {columns} FROM {table} ORDER BY id")
+
+
+def test_the_type_zoo_comes_back_into_postgresql_as_it_was(sluice, each_postgres):
+    postgres = each_postgres
+    make_zoo(postgres, "zoo")
+    columns = ", ".join(f'c{i} {name}' for i, name in enumerate(ZOO))
+    postgres.execute(f"CREATE TABLE copy(id int PRIMARY KEY, {columns})")
+    # numeric(3,-2) is read as DECIMAL(5,0), whose other values it could not take back.
+    into = postgres.at("copy", more="allow_lossy := true")
+    sluice.sql(f"INSERT INTO {into} SELECT * FROM {postgres.at('zoo')};")
+    expected, got = texts(postgres, "zoo"), texts(postgres, "copy")
+    for i, name in enumerate(ZOO):
+        assert [row[i + 1] for row in got] == [row[i + 1] for row in expected], name
+    assert got == expected
+
+
+def test_types_that_parquet_has_arrive_as_those(sluice, postgres, tmp_path):
+    postgres.execute(
+        "CREATE TABLE t AS SELECT 9007199254740993 AS big, 12.30::numeric(12,2) AS price, 1.5::numeric AS free, "
+        "date '1969-12-31' AS day, timestamptz '2026-01-31 01:02:03.5+01' AS at, '\\x00ff'::bytea AS bytes, "
+        "ARRAY[1,NULL,3] AS numbers, '{\"a\": 1}'::jsonb AS doc, true AS ok, NULL::text AS nothing"
+    )
+    sluice.sql(f"INSERT INTO file('out/t.parquet') SELECT * FROM {postgres.at('t')};")
+    result = duckdb.sql(f"SELECT * REPLACE (epoch_us(\"at\") AS \"at\") FROM '{tmp_path}/out/t.parquet'")
+    assert [str(t) for t in result.types] == [
+        "BIGINT", "DECIMAL(12,2)", "VARCHAR", "DATE", "BIGINT", "BLOB", "INTEGER[]", "VARCHAR", "BOOLEAN", "VARCHAR"]
+    row = result.fetchall()[0]
+    assert row[0] == 9007199254740993 and row[1] == decimal.Decimal("12.30") and row[2] == "1.5"
+    assert str(row[3]) == "1969-12-31" and row[4] == 1769817723500000
+    assert row[5:] == (b"\x00\xff", [1, None, 3], '{"a": 1}', True, None)
+
+
+@pytest.mark.parametrize("value, sentence", [
+    ("'NaN'::numeric(12,2)", "column 'v', row 1 of this batch: NaN does not fit DECIMAL(12,2)"),
+    ("'{{1,2},{3,4}}'::int[]", "an array of 2 dimensions is no list; read arrays with arrays_as := 'text'"),
+    ("'[0:1]={1,2}'::int[]", "an array whose subscripts do not begin at 1 is no list"),
+    ("interval '200000000 hours'", "an interval of 720000000000000000 microseconds does not fit nanoseconds"),
+])
+def test_what_no_column_can_hold_is_an_error_that_names_it(sluice, postgres, value, sentence):
+    postgres.execute(f"CREATE TABLE t AS SELECT {value} AS v")
+    failed = sluice.sql(f"SELECT * FROM {postgres.at('t')};", check=False)
+    assert failed.returncode == 1 and sentence in failed.stderr, failed.stderr
+
+
+def test_as_text_everything_can_be_read(sluice, postgres):
+    postgres.execute("CREATE TABLE t AS SELECT 'NaN'::numeric(12,2) AS n, '{{1,2},{3,4}}'::int[] AS a")
+    as_text = postgres.at("t", more="numeric_as := 'text', arrays_as := 'text'")
+    out = sluice.sql(f"SELECT * FROM {as_text};")
+    assert "NaN" in out.stdout and "{{1,2},{3,4}}" in out.stdout
+
+
+def make_numbers(database, rows=20_000):
+    database.execute(f"CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v, g % 7 AS k FROM generate_series(1, {rows}) g")
+    database.execute("ANALYZE t")
+
+
+def test_a_large_table_is_read_in_pieces_without_loss_or_overlap(sluice, each_postgres, tmp_path):
+    postgres = each_postgres
+    make_numbers(postgres)
+    sluice.sql(f"INSERT INTO file('out/', format := 'parquet') SELECT * FROM {postgres.at('t', more='split_rows := 1000')};")
+    count, distinct, total = duckdb.sql(f"SELECT count(*), count(DISTINCT id), sum(id) FROM '{tmp_path}/out/*.parquet'").fetchall()[0]
+    assert (count, distinct, total) == (20_000, 20_000, 20_000 * 20_001 // 2)
+
+
+def test_partitions_are_read_through_their_root(sluice, postgres, tmp_path):
+    postgres.execute("CREATE TABLE t(id int, d date) PARTITION BY RANGE (d)")
+    for year in (2024, 2025, 2026):
+        postgres.execute(f"CREATE TABLE t{year} PARTITION OF t FOR VALUES FROM ('{year}-01-01') TO ('{year + 1}-01-01')")
+    postgres.execute("INSERT INTO t SELECT g, date '2024-01-01' + g % 1000 FROM generate_series(1, 5000) g")
+    sluice.sql(f"INSERT INTO file('out/', format := 'parquet') SELECT * FROM {postgres.at('t')};")
+    assert duckdb.sql(f"SELECT count(*), count(DISTINCT id) FROM '{tmp_path}/out/*.parquet'").fetchall()[0] == (5000, 5000)
+
+
+def test_columns_filters_and_limits_are_the_servers_work(sluice, postgres):
+    make_numbers(postgres, 1000)
+    explained = sluice("explain", "-e", f"SELECT id FROM {postgres.at('t')} WHERE id > 990 AND v >= 'a';").stdout
+    assert """SELECT "id", "v" FROM "public"."t" WHERE "id" > '990'::int8 AND ("v"::text COLLATE "C") >= 'a'""" in explained
+    explained = sluice("explain", "-e", f"SELECT id FROM {postgres.at('t')} LIMIT 3;").stdout
+    assert 'SELECT "id" FROM "public"."t" LIMIT 3' in explained
+    out = sluice.sql(f"SELECT id FROM {postgres.at('t')} WHERE id IN (3, 5, 2000) OR id = 7 ORDER BY id;").stdout
+    assert [line.strip() for line in out.splitlines()[2:5]] == ["3", "5", "7"]
+    threes = postgres.at("t", more="where := 'k = 3'")
+    out = sluice.sql(f"SELECT count(*) AS n FROM {threes};").stdout
+    assert "143" in out
+
+
+@pytest.mark.parametrize("filter_sql, expected", [
+    ("v < 'b'", ["A", "Z", "a"]),  # bytes order, whatever the database's collation
+    ("v = 'a'", ["a"]),
+    ("v <> 'a'", ["A", "Z", "b", "ä"]),
+    ("v IS NULL", [None]),
+])
+def test_text_compares_by_bytes_as_everywhere(sluice, postgres, tmp_path, filter_sql, expected):
+    postgres.execute("CREATE TABLE t(v text)")
+    for value in ["a", "A", "b", "Z", "ä", None]:
+        postgres.execute("INSERT INTO t VALUES (%s)", [value])
+    sluice.sql(f"INSERT INTO file('out/o.parquet') SELECT v FROM {postgres.at('t')} WHERE {filter_sql};")
+    rows = duckdb.sql(f"SELECT v FROM '{tmp_path}/out/o.parquet'").fetchall()
+    assert sorted((row[0] for row in rows), key=lambda v: (v or "").encode()) == expected
+
+
+def test_a_query_is_read_like_a_table(sluice, postgres):
+    make_numbers(postgres, 10)
+    out = sluice.sql(f"SELECT n FROM postgresql('{postgres.location()}', query := 'SELECT count(*) AS n FROM t') WHERE n > 3;").stdout
+    assert "10" in out
+
+
+def test_views_can_be_read(sluice, postgres):
+    make_numbers(postgres, 10)
+    postgres.execute("CREATE VIEW even AS SELECT * FROM t WHERE id % 2 = 0")
+    assert "5" in sluice.sql(f"SELECT count(*) AS n FROM {postgres.at('even')};").stdout
+
+
+def test_all_pieces_see_one_moment(sluice, start, postgres, tmp_path):
+    """Money moves between accounts all the time; its sum never changes in a snapshot."""
+    postgres.execute("CREATE TABLE t AS SELECT g AS id, 100 AS money FROM generate_series(1, 3000) g")
+    postgres.execute("ANALYZE t")
+    mover = postgres.server.connect(postgres.name)
+    running = start("run", "-e", f"INSERT INTO file('out/', format := 'parquet') SELECT * FROM {postgres.at('t', more='split_rows := 1000')};")
+    while running.process.poll() is None:
+        mover.execute("UPDATE t SET money = money + CASE id WHEN 1 THEN -1 ELSE 1 END WHERE id IN (1, 3000)")
+    code, stderr = running.end()
+    assert code == 0, stderr
+    assert duckdb.sql(f"SELECT sum(money), count(*) FROM '{tmp_path}/out/*.parquet'").fetchall()[0] == (300_000, 3000)
+    mover.close()
+
+
+def test_killed_half_way_nothing_is_visible_and_the_next_run_copies_all(sluice, postgres, tmp_path):
+    make_numbers(postgres)
+    sql = f"CREATE TABLE p WITH (epoch_rows := 1000) AS SELECT * FROM {postgres.at('t', more='split_rows := 1000')} INSERT INTO file('out/', format := 'parquet');"
+    log = tmp_path / "visits"
+    sluice.sql(sql, env={"SLUICE_CRASH_LOG": str(log)})
+    points = sorted(set(log.read_text().split()))
+    kills = 0
+    for point in points:
+        folder = tmp_path / point
+        folder.mkdir()
+        sluice.folder = folder
+        died = sluice.sql(sql, check=False, env={"SLUICE_CRASH_AT": point})
+        if died.returncode == -signal.SIGKILL:
+            kills += 1
+        sluice.sql(sql)
+        found = duckdb.sql(f"SELECT count(*), count(DISTINCT id) FROM '{folder}/out/*.parquet'").fetchall()[0]
+        assert found == (20_000, 20_000), point
+    assert kills >= 5
+
+
+def test_a_named_copy_run_again_says_that_it_was_delivered(sluice, postgres):
+    make_numbers(postgres, 10)
+    sql = f"CREATE TABLE p AS SELECT * FROM {postgres.at('t')} INSERT INTO file('out/', format := 'parquet');"
+    sluice.sql(sql)
+    again = sluice.sql(sql)
+    assert "nothing new" in again.stderr and "cdc" in again.stderr, again.stderr
+
+
+@pytest.mark.parametrize("change, sentence", [
+    (lambda d: d.location().replace("test-secret", "wrong"), "password authentication failed"),
+    (lambda d: d.location().replace(d.name, "nowhere"), 'database "nowhere" does not exist'),
+    (lambda d: d.location() + "?table=oders", "there is no table 'public.oders'; did you mean 'public.orders'?"),
+    (lambda d: d.location() + "?table=orders&schema=saels", "there is no table in schema 'saels'"),
+    (lambda d: d.location() + "?table=orders&slto=x", "unknown option 'slto' for postgresql; did you mean 'slot'?"),
+    (lambda d: d.location() + "?table=orders&slot=x", "'slot' needs cdc := true"),
+    (lambda d: d.location() + "?table=orders&ssl_mode=require", "server does not support SSL"),
+])
+def test_what_is_wrong_is_said_in_one_sentence(sluice, postgres, change, sentence):
+    postgres.execute("CREATE TABLE orders AS SELECT 1 AS id")
+    failed = sluice.sql(f"SELECT * FROM postgresql('{change(postgres)}');", check=False)
+    assert failed.returncode in (1, 2) and sentence in failed.stderr, failed.stderr
+    assert "test-secret" not in failed.stderr
+
+
+def test_a_stream_needs_cdc(sluice, postgres):
+    make_numbers(postgres, 10)
+    failed = sluice.sql(f"CREATE STREAM s AS SELECT * FROM {postgres.at('t')} INSERT INTO file('out/');", check=False)
+    assert failed.returncode != 0 and "cdc := true" in failed.stderr, failed.stderr
+
+
+def test_csv_and_parquet_go_into_postgresql_and_back(sluice, postgres, tmp_path):
+    (tmp_path / "in.csv").write_text("id,name,price\n1,ä,1.50\n2,,2.25\n")
+    sluice.sql(f"INSERT INTO file('in.parquet') SELECT id, name, price::DECIMAL(12,2) AS price FROM file('in.csv');")
+    sluice.sql(f"INSERT INTO {postgres.at('t')} SELECT * FROM file('in.parquet');")
+    assert postgres.rows("SELECT id, name, price FROM t ORDER BY id") == [
+        (1, "ä", decimal.Decimal("1.50")), (2, None, decimal.Decimal("2.25"))]
+    sluice.sql(f"INSERT INTO file('back.jsonl') SELECT id, name FROM {postgres.at('t')};")
+    assert sorted((json.loads(line) for line in (tmp_path / "back.jsonl").read_text().splitlines()), key=lambda r: r["id"]) == [
+        {"id": 1, "name": "ä"}, {"id": 2, "name": None}]

@@ -1,0 +1,86 @@
+"""SIGTERM drains and commits; a second signal aborts; what comes next finds nothing lost and nothing doubled."""
+import signal
+import time
+
+from delivered import append, ids, leftovers, ndjson
+
+STREAM = "CREATE STREAM s WITH (epoch_age := '{age}') AS SELECT id FROM file('in/', watch := true, poll_interval := '100ms') INSERT INTO file('out/')"
+
+
+def test_sigterm_commits_what_was_read(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", range(100))
+    stream = start("run", "--log-level", "debug", "-e", STREAM.format(age="1h"))
+    time.sleep(1.0)  # it is read by then; only the epoch's age keeps it from being seen
+    assert not (sluice.folder / "out").exists() or ids(sluice.folder / "out") == []
+    stream.stop()
+    assert ids(sluice.folder / "out") == list(range(100))
+    assert leftovers(sluice.folder / "out") == []
+
+
+def test_sigint_does_the_same(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    stream = start("run", "-e", STREAM.format(age="100ms"))
+    stream.waits_until(lambda: ids(sluice.folder / "out") == [1], "the row")
+    stream.signal(signal.SIGINT)
+    code, stderr = stream.end()
+    assert code == 0, stderr
+
+
+def test_a_second_signal_aborts_within_a_second_and_nothing_is_half_seen(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", range(400_000))
+    stream = start("run", "-e", "CREATE TABLE t AS SELECT id FROM file('in/', rate_limit := '20000 rows/s') INSERT INTO file('out/')")
+    time.sleep(0.7)
+    stream.signal()
+    stream.signal(signal.SIGINT)
+    began = time.monotonic()
+    code, stderr = stream.end()
+    assert time.monotonic() - began < 3
+    assert code in (0, 1), stderr
+    seen = ids(sluice.folder / "out") if (sluice.folder / "out").exists() else []
+    assert len(seen) == len(set(seen))
+    sluice("run", "-e", "CREATE TABLE t AS SELECT id FROM file('in/', rate_limit := '20000000 rows/s') INSERT INTO file('out/')", check=False)
+    sluice("drop", "t")
+    assert leftovers(sluice.folder / "out") == []
+
+
+def test_a_table_that_was_stopped_goes_on(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", range(30_000))
+    sql = "CREATE TABLE t AS SELECT id FROM file('in/', rate_limit := '{} rows/s') INSERT INTO file('out/')"
+    table = start("run", "-e", sql.format(20_000))
+    time.sleep(0.8)
+    table.stop()
+    assert len(ids(sluice.folder / "out")) < 30_000
+    sluice.sql(sql.format(20_000).replace("CREATE", "CREATE OR REPLACE").replace("20000 rows/s", "900000 rows/s"))
+    assert ids(sluice.folder / "out") == list(range(30_000))
+
+
+def test_killed_streams_lose_and_double_nothing(sluice, start):
+    (sluice.folder / "in").mkdir()
+    path = sluice.folder / "in/a.jsonl"
+    path.write_text("")
+    written = 0
+    for attempt in range(5):
+        stream = start("run", "-e", STREAM.format(age="20ms").replace("'in/'", "'in/', columns := 'id BIGINT'"))
+        for _ in range(8):
+            append(path, "".join('{"id": %d}\n' % number for number in range(written, written + 50)))
+            written += 50
+            time.sleep(0.03 + 0.01 * attempt)
+        stream.process.kill()
+        stream.end()
+    stream = start("run", "-e", STREAM.format(age="20ms").replace("'in/'", "'in/', columns := 'id BIGINT'"))
+    stream.waits_until(lambda: len(ids(sluice.folder / "out")) >= written, "all rows")
+    stream.stop()
+    assert ids(sluice.folder / "out") == list(range(written))
+    assert leftovers(sluice.folder / "out") == []
+
+
+def test_a_stopped_table_goes_on_in_the_middle_of_a_csv_file_that_was_cut(sluice, start):
+    (sluice.folder / "in").mkdir()
+    (sluice.folder / "in/a.csv").write_text("id,text\n" + "".join(f'{i},"a\nb"\n' for i in range(40_000)))
+    sql = "CREATE TABLE t AS SELECT id FROM file('in/', split_bytes := '64KB', rate_limit := '{} rows/s') INSERT INTO file('out/', format := 'json')"
+    table = start("run", "-e", sql.format(20_000))
+    time.sleep(0.8)
+    table.stop()
+    assert len(ids(sluice.folder / "out")) < 40_000
+    sluice.sql(sql.format(20_000).replace("CREATE", "CREATE OR REPLACE").replace("20000 rows/s", "900000 rows/s"))
+    assert ids(sluice.folder / "out") == list(range(40_000))
