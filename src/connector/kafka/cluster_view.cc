@@ -141,11 +141,14 @@ Result<void> ClusterView::read_some(Context& context, std::span<const PartitionO
                                     std::span<const int64_t> until, int64_t each, Sample& out) {
   Client& reader = *TRY(client(context));
   std::map<TopicPartition, std::pair<int64_t, int64_t>> open;  // → messages wanted, end
+  std::vector<PartitionOffset> begins;                          // of those alone: elsewhere `from` may lie behind the end
   for (size_t i = 0; i < from.size(); ++i) {
-    if (from[i].offset < until[i]) open[from[i].partition] = {each, until[i]};
+    if (from[i].offset >= until[i]) continue;
+    open[from[i].partition] = {each, until[i]};
+    begins.push_back(from[i]);
   }
   if (open.empty()) return {};
-  const auto code = api().assign(reader.get(), partition_list(from).get());
+  const auto code = api().assign(reader.get(), partition_list(begins).get());
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return reader.failure(code, settings_.subject());
   const auto give_up = context.clock.steady() + settings_.cluster.connect_timeout;
   Result<void> outcome;
