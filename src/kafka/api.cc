@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 
+#include "base/symbols.h"
+
 namespace sluice::kafka {
 namespace {
 
@@ -12,23 +14,7 @@ constexpr const char* kLibrary = "librdkafka.so.1";
 // Names a newer one than the system's.
 constexpr const char* kLibraryVariable = "SLUICE_LIBRDKAFKA";
 
-// Fills pointers until the first name that is missing.
-class Loader {
- public:
-  explicit Loader(void* library) : library_(library) {}
-  template <typename Function>
-  void operator()(Function*& pointer, const char* name) {
-    pointer = reinterpret_cast<Function*>(dlsym(library_, name));
-    if (pointer == nullptr && missing_ == nullptr) missing_ = name;
-  }
-  [[nodiscard]] const char* missing() const { return missing_; }
-
- private:
-  void* library_;
-  const char* missing_ = nullptr;
-};
-
-void load_client(Loader& load, Api& api) {
+void load_client(Symbols& load, Api& api) {
   load(api.new_, "rd_kafka_new");
   load(api.destroy_flags, "rd_kafka_destroy_flags");
   load(api.name, "rd_kafka_name");
@@ -127,7 +113,7 @@ void load_client(Loader& load, Api& api) {
   load(api.abort_transaction, "rd_kafka_abort_transaction");
 }
 
-void load_administration(Loader& load, Api& api) {
+void load_administration(Symbols& load, Api& api) {
   load(api.AdminOptions_new, "rd_kafka_AdminOptions_new");
   load(api.AdminOptions_destroy, "rd_kafka_AdminOptions_destroy");
   load(api.AdminOptions_set_request_timeout, "rd_kafka_AdminOptions_set_request_timeout");
@@ -176,7 +162,7 @@ Result<Api> load_api() {
   if (library == nullptr) {
     return refused("Kafka needs {}, which cannot be loaded ({}); install librdkafka1", name, dlerror());
   }
-  Loader load(library);
+  Symbols load(library);
   Api api;
   load_client(load, api);
   load_administration(load, api);

@@ -2,33 +2,19 @@
 
 #include <dlfcn.h>
 
+#include "base/symbols.h"
+
 namespace sluice::net {
 namespace {
 
 // The OpenSSL flavour's name in Debian and elsewhere; the interface has been the same since 2006.
 constexpr const char* kLibrary = "libcurl.so.4";
 
-// Fills pointers until the first name that is missing.
-class Loader {
- public:
-  explicit Loader(void* library) : library_(library) {}
-  template <typename Function>
-  void operator()(Function*& pointer, const char* name) {
-    pointer = reinterpret_cast<Function*>(dlsym(library_, name));
-    if (pointer == nullptr && missing_ == nullptr) missing_ = name;
-  }
-  [[nodiscard]] const char* missing() const { return missing_; }
-
- private:
-  void* library_;
-  const char* missing_ = nullptr;
-};
-
 Result<CurlApi> load_api() {
   void* library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
     return refused("HTTP needs {}, which cannot be loaded ({}); install libcurl4", kLibrary, dlerror());
-  Loader load(library);
+  Symbols load(library);
   CurlApi api;
   load(api.global_init, "curl_global_init");
   load(api.easy_init, "curl_easy_init");

@@ -77,10 +77,11 @@ class Committer {
   // Fences every older generation first, then looks. Target-decided sinks return the positions they hold, which win
   // over the state store's; journal-decided ones return nullopt.
   virtual Result<std::optional<Positions>> fence_and_load(Context& context, Generation generation) = 0;
-  // SinkTraits::several_processes: as one of several members of a pipeline. Shuts out nobody; what the generations in
-  // `spared` (sorted) have prepared is left alone: they live, or another member completes it. Target-decided:
-  // commit()'s compare-and-swap on each split's position is what stops a member whose split another has by now, and is
-  // then Fault::transient.
+  // SinkTraits::several_processes: as one of several members of a pipeline. What the generations in `spared` (sorted)
+  // have prepared is left alone: they live, or another member completes it. Target-decided: any other member is shut
+  // out before positions are looked at, so that it decides nothing afterwards; among the living, commit()'s
+  // compare-and-swap on each split's position stops a member whose split another has by now. Both are then
+  // Fault::transient.
   virtual Result<std::optional<Positions>> join_and_load(Context& context, Generation generation,
                                                          std::span<const Generation> spared);
   // Journal-decided: called after the intent is saved; makes everything visible; idempotent, goes forward only.

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <mutex>
 
+#include "base/symbols.h"
+
 namespace sluice::sql {
 namespace {
 
@@ -14,23 +16,7 @@ std::mutex mutex;
 DuckApi table;
 std::atomic<bool> loaded{false};
 
-// Fills pointers until the first name that is missing.
-class Loader {
- public:
-  explicit Loader(void* library) : library_(library) {}
-  template <typename Function>
-  void operator()(Function*& pointer, const char* name) {
-    pointer = reinterpret_cast<Function*>(dlsym(library_, name));
-    if (pointer == nullptr && missing_ == nullptr) missing_ = name;
-  }
-  [[nodiscard]] const char* missing() const { return missing_; }
-
- private:
-  void* library_;
-  const char* missing_ = nullptr;
-};
-
-void load_database(Loader& load, DuckApi& api) {
+void load_database(Symbols& load, DuckApi& api) {
   load(api.open_ext, "duckdb_open_ext");
   load(api.close, "duckdb_close");
   load(api.connect, "duckdb_connect");
@@ -43,7 +29,7 @@ void load_database(Loader& load, DuckApi& api) {
   load(api.vector_size, "duckdb_vector_size");
 }
 
-void load_queries(Loader& load, DuckApi& api) {
+void load_queries(Symbols& load, DuckApi& api) {
   load(api.query, "duckdb_query");
   load(api.prepare, "duckdb_prepare");
   load(api.destroy_prepare, "duckdb_destroy_prepare");
@@ -60,7 +46,7 @@ void load_queries(Loader& load, DuckApi& api) {
   load(api.destroy_result, "duckdb_destroy_result");
 }
 
-void load_chunks_and_vectors(Loader& load, DuckApi& api) {
+void load_chunks_and_vectors(Symbols& load, DuckApi& api) {
   load(api.destroy_data_chunk, "duckdb_destroy_data_chunk");
   load(api.data_chunk_get_size, "duckdb_data_chunk_get_size");
   load(api.data_chunk_set_size, "duckdb_data_chunk_set_size");
@@ -72,7 +58,7 @@ void load_chunks_and_vectors(Loader& load, DuckApi& api) {
   load(api.vector_reference_vector, "duckdb_vector_reference_vector");
 }
 
-void load_types_and_arrow(Loader& load, DuckApi& api) {
+void load_types_and_arrow(Symbols& load, DuckApi& api) {
   load(api.destroy_logical_type, "duckdb_destroy_logical_type");
   load(api.get_type_id, "duckdb_get_type_id");
   load(api.connection_get_arrow_options, "duckdb_connection_get_arrow_options");
@@ -89,7 +75,7 @@ void load_types_and_arrow(Loader& load, DuckApi& api) {
   load(api.destroy_value, "duckdb_destroy_value");
 }
 
-void load_table_functions(Loader& load, DuckApi& api) {
+void load_table_functions(Symbols& load, DuckApi& api) {
   load(api.create_table_function, "duckdb_create_table_function");
   load(api.destroy_table_function, "duckdb_destroy_table_function");
   load(api.table_function_set_name, "duckdb_table_function_set_name");
@@ -126,7 +112,7 @@ Result<const DuckApi*> load_duckdb() {
     return refused("SQL needs DuckDB, which cannot be loaded ({}); run `make deps`, or put {} on LD_LIBRARY_PATH",
                    dlerror(), kLibrary);
   }
-  Loader load(library);
+  Symbols load(library);
   load_database(load, table);
   load_queries(load, table);
   load_chunks_and_vectors(load, table);

@@ -6,10 +6,10 @@
 
 #include "avro/arrow_schema.h"
 #include "avro/container.h"
-#include "batch/plain.h"
 #include "format/avro/decoder.h"
 #include "format/avro/encoder.h"
 #include "format/avro/schema_file.h"
+#include "port/columns_only.h"
 
 namespace sluice {
 namespace {
@@ -41,14 +41,7 @@ class AvroFormat final : public Format {
   }
 
   Result<Planned> plan(const SchemaPtr& schema, const ReadRequest& request) const override {
-    Planned planned;
-    planned.schema = schema;
-    if (request.columns) {
-      planned.schema = TRY(project(schema, *request.columns));
-      planned.pushed.columns = true;
-    }
-    planned.pushed.filter_exact.assign(request.filter.size(), false);
-    return planned;
+    return plan_columns_only(schema, request);
   }
 
   Result<std::vector<int64_t>> cuts(Context& context, Input input, int64_t piece_bytes) const override {

@@ -11,6 +11,7 @@
 #include "format/avro/payload_encoder.h"
 #include "format/avro/schema_file.h"
 #include "net/schema_registry.h"
+#include "port/columns_only.h"
 
 namespace sluice {
 namespace {
@@ -70,11 +71,7 @@ class AvroPayloadFormat final : public PayloadFormat {
   }
 
   Result<Format::Planned> plan(const SchemaPtr& schema, const ReadRequest& request) const override {
-    Format::Planned planned;
-    planned.schema = request.columns ? TRY(project(schema, *request.columns)) : schema;
-    planned.pushed.columns = request.columns.has_value();
-    planned.pushed.filter_exact.assign(request.filter.size(), false);
-    return planned;
+    return plan_columns_only(schema, request);
   }
 
   Result<std::unique_ptr<PayloadDecoder>> create_decoder(Context&, const DecoderOptions& options) override {

@@ -3,9 +3,9 @@
 #include <arrow/type.h>
 #include <arrow/util/compression.h>
 
-#include "batch/plain.h"
 #include "format/ipc/decoder.h"
 #include "format/ipc/encoder.h"
+#include "port/columns_only.h"
 
 namespace sluice {
 namespace {
@@ -26,14 +26,7 @@ class ArrowFormat final : public Format {
   Result<SchemaPtr> infer(Context&, Input input) override { return read_schema(input); }
 
   Result<Planned> plan(const SchemaPtr& schema, const ReadRequest& request) const override {
-    Planned planned;
-    planned.schema = schema;
-    if (request.columns) {
-      planned.schema = TRY(project(schema, *request.columns));
-      planned.pushed.columns = true;
-    }
-    planned.pushed.filter_exact.assign(request.filter.size(), false);
-    return planned;
+    return plan_columns_only(schema, request);
   }
 
   Result<std::vector<int64_t>> cuts(Context&, Input input, int64_t piece_bytes) const override {

@@ -4,10 +4,10 @@
 
 #include <arrow/type.h>
 
-#include "batch/plain.h"
 #include "format/orc/decoder.h"
 #include "format/orc/encoder.h"
 #include "format/orc/types.h"
+#include "port/columns_only.h"
 
 namespace sluice {
 namespace {
@@ -33,14 +33,7 @@ class OrcFormat final : public Format {
   }
 
   Result<Planned> plan(const SchemaPtr& schema, const ReadRequest& request) const override {
-    Planned planned;
-    planned.schema = schema;
-    if (request.columns) {
-      planned.schema = TRY(project(schema, *request.columns));
-      planned.pushed.columns = true;
-    }
-    planned.pushed.filter_exact.assign(request.filter.size(), false);
-    return planned;
+    return plan_columns_only(schema, request);
   }
 
   Result<std::vector<int64_t>> cuts(Context&, Input input, int64_t piece_bytes) const override {

@@ -6,10 +6,10 @@
 #include <arrow/util/compression.h>
 
 #include "batch/arrow_result.h"
-#include "batch/plain.h"
 #include "format/parquet/columns.h"
 #include "format/parquet/decoder.h"
 #include "format/parquet/encoder.h"
+#include "port/columns_only.h"
 
 namespace sluice {
 namespace {
@@ -56,14 +56,8 @@ class ParquetFormat final : public Format {
   Result<SchemaPtr> infer(Context&, Input input) override { return read_schema(input); }
 
   Result<Planned> plan(const SchemaPtr& schema, const ReadRequest& request) const override {
-    Planned planned;
-    planned.schema = schema;
-    if (request.columns) {
-      planned.schema = TRY(project(schema, *request.columns));
-      planned.pushed.columns = true;
-    }
+    Planned planned = TRY(plan_columns_only(schema, request));
     // Row groups are skipped by their statistics; rows of the others are not looked at.
-    planned.pushed.filter_exact.assign(request.filter.size(), false);
     for (const auto& predicate : request.filter) {
       planned.pushed.notes.push_back("row groups by statistics: " + to_string(predicate));
     }

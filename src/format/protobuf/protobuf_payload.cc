@@ -2,13 +2,13 @@
 
 #include <arrow/type.h>
 
-#include "batch/plain.h"
 #include "format/protobuf/arrow_schema.h"
 #include "format/protobuf/payload_decoder.h"
 #include "format/protobuf/payload_encoder.h"
 #include "format/protobuf/wire.h"
 #include "format/protobuf/writer.h"
 #include "net/schema_registry.h"
+#include "port/columns_only.h"
 
 namespace sluice {
 namespace protobuf {
@@ -41,11 +41,7 @@ class ProtobufPayloadFormat final : public PayloadFormat {
   }
 
   Result<Format::Planned> plan(const SchemaPtr& schema, const ReadRequest& request) const override {
-    Format::Planned planned;
-    planned.schema = request.columns ? TRY(project(schema, *request.columns)) : schema;
-    planned.pushed.columns = request.columns.has_value();
-    planned.pushed.filter_exact.assign(request.filter.size(), false);
-    return planned;
+    return plan_columns_only(schema, request);
   }
 
   Result<std::unique_ptr<PayloadDecoder>> create_decoder(Context& context, const DecoderOptions& options) override {
