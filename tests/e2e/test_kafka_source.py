@@ -171,6 +171,17 @@ def test_an_idle_topic_still_flushes_by_time(kafka, start, tmp_path):
     running.stop()
 
 
+def test_a_sample_of_uneven_partitions_asks_nothing_behind_their_ends(kafka, sluice):
+    topic = kafka.make_topic(8)
+    kafka.produce(topic, numbered(range(3000), text="x" * 1000), partition=7)
+    for partition in range(7):
+        kafka.produce(topic, numbered([partition]), partition=partition)
+    for _ in range(5):
+        sample = kafka.at(topic, "sample_messages := 800")
+        shown = sluice("preview", "-e", f"SELECT max(id) AS last FROM {sample};", "--output", "json").stdout
+        assert json.loads(shown)["last"] == 2999
+
+
 def test_offset_says_where_to_begin(kafka, sluice):
     topic = kafka.make_topic()
     kafka.produce(topic, [{"value": value, "timestamp": 1_700_000_000_000 + 1000 * i} for i, value in enumerate(numbered(range(10)))])

@@ -9,9 +9,10 @@ STREAM = "CREATE STREAM s WITH (epoch_age := '{age}') AS SELECT id FROM file('in
 
 def test_sigterm_commits_what_was_read(sluice, start):
     ndjson(sluice.folder / "in/a.jsonl", range(100))
-    stream = start("run", "--log-level", "debug", "-e", STREAM.format(age="1h"))
-    time.sleep(1.0)  # it is read by then; only the epoch's age keeps it from being seen
-    assert not (sluice.folder / "out").exists() or ids(sluice.folder / "out") == []
+    stream = start("run", "-e", STREAM.format(age="1h"))
+    # One batch has all rows, and a file is begun with it; only the epoch's age keeps it from being seen.
+    stream.waits_until(lambda: leftovers(sluice.folder / "out") != [], "a file that is begun")
+    assert ids(sluice.folder / "out") == []
     stream.stop()
     assert ids(sluice.folder / "out") == list(range(100))
     assert leftovers(sluice.folder / "out") == []
