@@ -5,7 +5,7 @@ SHELL := bash
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 180
 PYTHON := .deps/venv/bin/python
 export JOBS FUZZ_SECONDS
 
@@ -26,7 +26,7 @@ quickstart: build ## build, then move data through the example pipeline
 test-deps: deps ## and what tests run against: S3 servers and their clients
 	@tools/deps test
 
-test: test-deps ## everything: unit, style, script, e2e, crash, sanitizers, fuzz (FUZZ_SECONDS=60)
+test: test-deps ## everything: unit, style, script, e2e, crash, sanitizers, fuzz (FUZZ_SECONDS=180)
 	@tools/test
 
 test-quick: test-deps ## unit, layering, script, e2e and crash tests; no lint, sanitizers or fuzz
