@@ -25,14 +25,15 @@ class TransactionCommitter final : public Committer {
   }
 
   Result<std::optional<Positions>> join_and_load(Context& context, Generation generation,
-                                                 std::span<const Generation>) override {
+                                                 std::span<const Generation> spared) override {
     auto connection = TRY(settings_.target.connect_durably(context.stop));
     (void)TRY(connection->query(std::string(kBeginTransaction)));
     TRY(Ledger::create_tables(*connection));
-    TRY(ledger_.share_fence(*connection, generation));
+    TRY(ledger_.share_fence(*connection, generation, spared));
     auto positions = TRY(ledger_.load(*connection));
     TRY(connection->commit());
     member_ = true;
+    fence_ = generation;
     delivery_.start_anew(false);
     return std::optional(std::move(positions));
   }
@@ -98,10 +99,16 @@ class TransactionCommitter final : public Committer {
 
   Result<void> check_fence(Connection& connection) const {
     const Generation now = TRY(ledger_.lock_fence(connection));
-    if (now == fence_ || (member_ && now != 0)) return {};
     if (now == 0) {
       return refused("{}: pipeline '{}' was dropped from the target", settings_.target.where, settings_.pipeline);
     }
+    if (member_) {
+      if (TRY(ledger_.is_member(connection, fence_))) return {};
+      // Whoever did it has looked at what this one had decided by then: this epoch is not among it.
+      return transient("{}: another process of pipeline '{}' took this one for dead", settings_.target.where,
+                       settings_.pipeline);
+    }
+    if (now == fence_) return {};
     return refused("{}: another process has taken over pipeline '{}' (generation {}; ours is {})",
                    settings_.target.where, settings_.pipeline, now, fence_);
   }
@@ -147,8 +154,8 @@ class TransactionCommitter final : public Committer {
   const SinkSettings& settings_;
   Delivery& delivery_;
   const Ledger ledger_;
-  Generation fence_ = 0;
-  bool member_ = false;  // the fence is a lock only: members compare positions
+  Generation fence_ = 0;  // a member's own generation: the fence is but its lock, and positions are compared
+  bool member_ = false;
 };
 
 }  // namespace

@@ -57,8 +57,8 @@ Result<bool> Ledger::exists(Connection& connection) {
   // Not to_regclass(): it may answer from a cache of before the lock that create_tables() waits for.
   auto rows =
       TRY(connection.query("SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-                           "WHERE n.nspname = 'sluice' AND c.relname IN ('positions', 'fence')"));
-  return rows.rows() == 2;
+                           "WHERE n.nspname = 'sluice' AND c.relname IN ('positions', 'fence', 'members')"));
+  return rows.rows() == 3;
 }
 
 // CREATE … IF NOT EXISTS of two sessions at once fails in one of them: the lock lets one go first.
@@ -71,8 +71,9 @@ Result<void> Ledger::create_tables(Connection& connection) {
       "CREATE TABLE IF NOT EXISTS sluice.positions (pipeline text NOT NULL, sink text NOT NULL, split text NOT NULL, "
       "position text NOT NULL, PRIMARY KEY (pipeline, sink, split)); "
       "CREATE TABLE IF NOT EXISTS sluice.fence (pipeline text NOT NULL, sink text NOT NULL, generation bigint NOT "
-      "NULL, "
-      "PRIMARY KEY (pipeline, sink))"));
+      "NULL, PRIMARY KEY (pipeline, sink)); "
+      "CREATE TABLE IF NOT EXISTS sluice.members (pipeline text NOT NULL, sink text NOT NULL, generation bigint NOT "
+      "NULL, PRIMARY KEY (pipeline, sink, generation))"));
   return {};
 }
 
@@ -81,13 +82,29 @@ Result<Generation> Ledger::take_fence(Connection& connection, Generation generat
       "INSERT INTO sluice.fence AS f VALUES ($1, $2, $3::bigint) ON CONFLICT (pipeline, sink) DO UPDATE SET generation "
       "= greatest(excluded.generation, f.generation + 1) RETURNING generation",
       {pipeline_, sink_, std::to_string(generation)}));
+  TRY(forget_members(connection));  // behind the fence's lock, as everywhere
   return static_cast<Generation>(rows.integer(0, 0));
 }
 
-Result<void> Ledger::share_fence(Connection& connection, Generation generation) const {
+Result<void> Ledger::share_fence(Connection& connection, Generation generation,
+                                 std::span<const Generation> spared) const {
   (void)TRY(connection.query("INSERT INTO sluice.fence VALUES ($1, $2, $3::bigint) ON CONFLICT DO NOTHING",
                              {pipeline_, sink_, std::to_string(generation)}));
+  (void)TRY(lock_fence(connection));
+  const auto number = [](Generation each) { return std::to_string(each); };
+  (void)TRY(connection.query(
+      "DELETE FROM sluice.members WHERE pipeline = $1 AND sink = $2 AND generation <> ALL ($3::bigint[])",
+      {pipeline_, sink_, array_literal(spared, number)}));
+  (void)TRY(connection.query("INSERT INTO sluice.members VALUES ($1, $2, $3::bigint) ON CONFLICT DO NOTHING",
+                             {pipeline_, sink_, std::to_string(generation)}));
   return {};
+}
+
+Result<bool> Ledger::is_member(Connection& connection, Generation generation) const {
+  const auto rows =
+      TRY(connection.query("SELECT FROM sluice.members WHERE pipeline = $1 AND sink = $2 AND generation = $3::bigint",
+                           {pipeline_, sink_, std::to_string(generation)}));
+  return rows.rows() == 1;
 }
 
 Result<Generation> Ledger::lock_fence(Connection& connection) const {
@@ -156,7 +173,13 @@ Result<void> Ledger::replace(Connection& connection, const Positions& positions)
 
 Result<void> Ledger::forget(Connection& connection) const {
   TRY(replace(connection, {}));
+  TRY(forget_members(connection));
   (void)TRY(connection.query("DELETE FROM sluice.fence WHERE pipeline = $1 AND sink = $2", {pipeline_, sink_}));
+  return {};
+}
+
+Result<void> Ledger::forget_members(Connection& connection) const {
+  (void)TRY(connection.query("DELETE FROM sluice.members WHERE pipeline = $1 AND sink = $2", {pipeline_, sink_}));
   return {};
 }
 

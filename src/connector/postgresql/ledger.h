@@ -1,9 +1,11 @@
 // What the target remembers of a pipeline: its positions, and who may write, in
-//   sluice.positions (pipeline, sink, split, position)    sluice.fence (pipeline, sink, generation)
+//   sluice.positions (pipeline, sink, split, position)
+//   sluice.fence (pipeline, sink, generation)      sluice.members (pipeline, sink, generation)
 // so that one transaction holds rows and positions. `sink` is the table as declared: a pipeline pointed at another
 // table starts from its beginning. All of it runs in the connection's transaction.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "port/position.h"
@@ -22,8 +24,12 @@ class Ledger {
   // Returns the token that commits have to show: `generation`, or one more than the last token where the target has
   // seen higher ones (a lost state store counts from one again, but its process is the one that holds the lease).
   Result<Generation> take_fence(postgres::Connection& connection, Generation generation) const;
-  // As one of several who write: whoever comes first makes the token.
-  Result<void> share_fence(postgres::Connection& connection, Generation generation) const;
+  // As one of several who write: whoever comes first makes the token. Members other than `spared` and `generation` are
+  // shut out from then on; a commit of theirs that is under way is waited for.
+  Result<void> share_fence(postgres::Connection& connection, Generation generation,
+                           std::span<const Generation> spared) const;
+  // False: another member has shut this one out. With the fence locked.
+  Result<bool> is_member(postgres::Connection& connection, Generation generation) const;
   // The token, locked until the transaction ends; 0 when the pipeline is not known.
   Result<Generation> lock_fence(postgres::Connection& connection) const;
 
@@ -37,6 +43,7 @@ class Ledger {
  private:
   Result<Positions> held(postgres::Connection& connection, const Positions& of) const;
   Result<void> store(postgres::Connection& connection, const Positions& positions) const;
+  Result<void> forget_members(postgres::Connection& connection) const;
 
   std::string pipeline_;
   std::string sink_;

@@ -239,6 +239,37 @@ TEST_F(PostgresSinkTest, ATruncateEmptiesTheTableWithItsPosition) {
   EXPECT_THAT(query("SELECT * FROM " + table()), ElementsAre("3"));
 }
 
+// A process that was taken for dead, and its conditional intent with it, must not decide it any more: whoever took it
+// over has asked the target whether it happened and thrown its dead letters away.
+TEST_F(PostgresSinkTest, AMemberThatWasTakenForDeadDecidesNothing) {
+  auto schema = arrow::schema({arrow::field("id", arrow::int32())});
+  auto join = [&](Generation generation, std::vector<Generation> spared) {
+    Run run;
+    run.sink = value_of(make_sink({{"table", table()}}));
+    expect_ok(run.sink->open(context_, *schema, false));
+    run.committer = value_of(run.sink->create_committer(context_));
+    EXPECT_THAT(value_of(run.committer->join_and_load(context_, generation, spared)), testing::Optional(IsEmpty()));
+    run.writer = value_of(run.sink->create_writer(context_, WriterId{"battery", 0, generation, {}}));
+    return run;
+  };
+  auto write = [&](Run& run, int id) {
+    Rows rows;
+    rows.batch = batch(schema, {fmt::format("[{}]", id)});
+    value_of(run.writer->write(context_, rows));
+    return value_of(run.writer->prepare(context_, 1));
+  };
+  auto dead = join(1, {1});
+  auto sibling = join(2, {1, 2});
+  const auto of_dead = write(dead, 1);
+  auto successor = join(3, {2, 3});
+  expect_error(dead.committer->commit(context_, of_dead, {}, {{"a", {"1"}}}), Fault::transient,
+               "took this one for dead");
+  expect_ok(sibling.committer->commit(context_, write(sibling, 2), {}, {{"b", {"1"}}}));
+  expect_ok(successor.committer->commit(context_, write(successor, 3), {}, {{"a", {"1"}}}));
+  EXPECT_THAT(query("SELECT * FROM " + table() + " ORDER BY 1"), ElementsAre("2", "3"));
+  EXPECT_THAT(query("SELECT generation FROM sluice.members ORDER BY 1"), ElementsAre("2", "3"));
+}
+
 TEST_F(PostgresSinkTest, WhatALaneSentAndNeverHandedInIsUndone) {
   auto schema = arrow::schema({arrow::field("id", arrow::int32())});
   auto run = start({}, schema, true);  // judged rows are sent at once
