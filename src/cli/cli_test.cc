@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "cli/command.h"
@@ -94,6 +95,8 @@ TEST(ProgressTest, ProgressTellsRatesAndTimeLeftWhereTheInputIsBounded) {
   EXPECT_NE(text.find("25%"), std::string::npos) << text;
   EXPECT_NE(text.find("6s left"), std::string::npos) << text;
   EXPECT_EQ(progress_text(1000, 1 << 20, 0, 2.0).find('%'), std::string::npos);
+  EXPECT_THAT(progress_text(1000, 999, 1000, 2.0), testing::EndsWith("  99%  1s left"));
+  EXPECT_THAT(progress_text(1000, 1000, 1000, 2.0), testing::EndsWith("  100%"));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cmath>
+
 #include "base/clock.h"
 #include "options/option.h"
 
@@ -14,8 +16,10 @@ std::string progress_text(int64_t rows, int64_t bytes, int64_t bytes_total, doub
                       format_bytes(static_cast<int64_t>(static_cast<double>(bytes) / seconds)));
   if (bytes_total <= 0 || bytes <= 0) return text;
   double done = std::min(1.0, static_cast<double>(bytes) / static_cast<double>(bytes_total));
-  auto left = static_cast<int64_t>(seconds * (1 - done) / done * 1000);
-  return text + fmt::format("  {:.0f}%  {} left", done * 100, format_duration(Millis(left / 1000 * 1000)));
+  // Whole seconds, and never none while something is left.
+  const auto left = static_cast<int64_t>(std::ceil(seconds * (1 - done) / done));
+  text += fmt::format("  {:.0f}%", std::floor(done * 100));
+  return left == 0 ? text : text + fmt::format("  {} left", format_duration(std::chrono::seconds(left)));
 }
 
 RunProgress::Style RunProgress::style_of(std::FILE* stream) {
