@@ -15,6 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr Millis kAnswerTime{30'000};
+constexpr Millis kPause{200};  // between questions to a registry that is not there yet
 constexpr int kReferenceDepthMax = 32;
 constexpr const char* kMediaType = "application/vnd.schemaregistry.v1+json";
 
@@ -140,6 +141,12 @@ std::vector<OptionSpec> schema_registry_options() {
       {.name = "schema_registry_token", .kind = OptionKind::secret, .doc = "A bearer token for the registry."},
       {.name = "schema_registry_ca",
        .doc = "A file of certificates to trust for the registry instead of the system's."},
+      {.name = "schema_registry_timeout",
+       .kind = OptionKind::duration,
+       .default_value = "10s",
+       .doc = "How long to wait for a registry that does not answer when it is first asked.",
+       .min = 0,
+       .max = 600'000},
       {.name = "schema_compatibility",
        .kind = OptionKind::choice,
        .doc = "The compatibility that the subject is given before the schema is registered; by default it is left as "
@@ -158,7 +165,7 @@ std::vector<OptionSpec> schema_registry_options() {
 Result<std::shared_ptr<SchemaRegistry>> SchemaRegistry::create(const OptionValues& options) {
   if (!options.has("schema_registry") || options.list("schema_registry").empty()) {
     for (const char* name : {"schema_registry_username", "schema_registry_password", "schema_registry_token",
-                             "schema_registry_ca", "schema_compatibility"}) {
+                             "schema_registry_ca", "schema_registry_timeout", "schema_compatibility"}) {
       if (options.is_given(name)) {
         return user_error("{}: {} has no meaning without schema_registry", options.where(name), name);
       }
@@ -171,6 +178,7 @@ Result<std::shared_ptr<SchemaRegistry>> SchemaRegistry::create(const OptionValue
   if (options.has("schema_registry_password")) given.password = options.secret("schema_registry_password");
   if (options.has("schema_registry_token")) given.token = options.secret("schema_registry_token");
   if (options.has("schema_registry_ca")) given.ca_file = options.text("schema_registry_ca");
+  given.patience = options.duration("schema_registry_timeout");
   auto made = create(std::move(given));
   if (!made.ok()) {
     return make_error(made.error().fault, "{}: {}", options.where("schema_registry"), made.error().what);
@@ -204,6 +212,7 @@ Result<std::shared_ptr<SchemaRegistry>> SchemaRegistry::create(SchemaRegistryOpt
                                                            : "Basic " + base64(user + ":" + password.reveal()));
   }
   CHECK(!made->bases_.empty());
+  made->patience_ = options.patience;
   HttpOptions http;
   http.ca_file = options.ca_file;
   made->http_ = TRY(HttpClient::create(http));
@@ -213,6 +222,22 @@ Result<std::shared_ptr<SchemaRegistry>> SchemaRegistry::create(SchemaRegistryOpt
 Result<SchemaRegistry::Answer> SchemaRegistry::ask(const std::string& method, const std::string& path,
                                                    const std::string& body, std::string_view what,
                                                    const std::stop_token& stop) {
+  Clock& clock = system_clock();
+  const auto give_up = clock.steady() + patience_;
+  while (true) {
+    auto answer = ask_any(method, path, body, what, stop);
+    if (answer.ok()) answered_ = true;
+    const bool wait = !answer.ok() && answer.error().fault == Fault::transient && !answered_ &&
+                      clock.steady() + kPause < give_up && !stop.stop_requested();
+    if (!wait) return answer;
+    clock.sleep(kPause, stop);
+  }
+}
+
+// The first of them that answers.
+Result<SchemaRegistry::Answer> SchemaRegistry::ask_any(const std::string& method, const std::string& path,
+                                                       const std::string& body, std::string_view what,
+                                                       const std::stop_token& stop) {
   for (size_t server = 0;; ++server) {
     auto answer = ask_one(server, method, path, body, what, stop);
     const bool next = !answer.ok() && answer.error().fault == Fault::transient && server + 1 < bases_.size();

@@ -2,6 +2,7 @@
 // front of a payload.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/secret.h"
 #include "net/http_client.h"
 #include "options/option.h"
@@ -61,10 +63,12 @@ struct SchemaRegistryOptions {
   Secret password;
   Secret token;         // instead of both: a bearer token
   std::string ca_file;  // certificates to trust instead of the system's
+  Millis patience{0};   // how long the first question waits for a registry that does not answer yet
 };
 
 // Thread-safe. What an id means never changes: it is asked for once.
 //
+// A registry that has not answered yet may be starting: it is waited for. Later it is the caller who tries again.
 // Errors: no answer, a time-out, 5xx and 429 are Fault::transient; 401 and 403 are Fault::refused; other answers
 // Fault::user. All of them name the registry and what was asked for, none its credentials.
 class SchemaRegistry {
@@ -99,6 +103,8 @@ class SchemaRegistry {
   SchemaRegistry() = default;
   Result<Answer> ask(const std::string& method, const std::string& path, const std::string& body, std::string_view what,
                      const std::stop_token& stop);
+  Result<Answer> ask_any(const std::string& method, const std::string& path, const std::string& body,
+                         std::string_view what, const std::stop_token& stop);
   Result<Answer> ask_one(size_t server, const std::string& method, const std::string& path, const std::string& body,
                          std::string_view what, const std::stop_token& stop);
   Result<Answer> ask_for(const std::string& subject, const RegisteredSchema& schema, const std::stop_token& stop);
@@ -109,6 +115,8 @@ class SchemaRegistry {
   std::vector<std::string> bases_;           // without credentials and trailing slash
   std::vector<std::string> authorizations_;  // per base: the header's value, or nothing
   std::unique_ptr<HttpClient> http_;
+  Millis patience_{0};
+  std::atomic<bool> answered_{false};
 
   std::mutex mutex_;
   std::map<int32_t, SchemaPtr> by_id_;

@@ -123,6 +123,23 @@ TEST_F(SchemaRegistryTest, WhoIsDownIsTransientAndTheNextIsAsked) {
   expect_error(nobody->find(1, stop_), Fault::transient, "the schema registry http://127.0.0.1:1/x does not answer");
 }
 
+TEST_F(SchemaRegistryTest, WhoHasNotAnsweredYetIsWaitedForAndLaterFailuresAreTold) {
+  std::atomic<int> asked{0};
+  TestServer starting([&](const SeenRequest&) {
+    const int number = ++asked;
+    return number == 3 ? ServerReply{200, R"({"schema":"\"int\""})", {}} : ServerReply{503, "starting", {}};
+  });
+  auto registry =
+      value_of(SchemaRegistry::create(SchemaRegistryOptions{{starting.url()}, "", {}, {}, "", Millis(60'000)}));
+  EXPECT_EQ(value_of(registry->find(1, stop_))->text, "\"int\"");
+  EXPECT_EQ(asked, 3);
+  expect_error(registry->find(2, stop_), Fault::transient, "503): starting");
+  EXPECT_EQ(asked, 4);
+  auto never =
+      value_of(SchemaRegistry::create(SchemaRegistryOptions{{"http://127.0.0.1:1"}, "", {}, {}, "", Millis(500)}));
+  expect_error(never->find(1, stop_), Fault::transient, "does not answer");
+}
+
 TEST_F(SchemaRegistryTest, CredentialsGoIntoTheHeaderAndNeverIntoErrors) {
   TestServer server([](const SeenRequest&) { return ServerReply{401, "who?", {}}; });
   std::string url = server.url();
