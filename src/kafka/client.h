@@ -139,6 +139,7 @@ class Client {
   // Repeats a call with short timeouts until it succeeds, `stop` is requested or the cluster's timeout has passed.
   Result<void> ask(std::string_view what, const std::stop_token& stop,
                    const std::function<rd_kafka_resp_err_t(int timeout_ms, std::string* what)>& call);
+  void look_for_leaders(const std::string& topic);
   static void on_error(rd_kafka_t* handle, int code, const char* reason, void* opaque);
   static void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text);
   static void on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions,

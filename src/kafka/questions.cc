@@ -1,5 +1,6 @@
 // What can be asked of a cluster: Client's questions.
 #include <algorithm>
+#include <set>
 
 #include "kafka/client.h"
 
@@ -99,6 +100,15 @@ Result<Topic> Client::topic(const std::string& name, const std::stop_token& stop
   return topic;
 }
 
+// librdkafka goes on asking the leader it knows, also when that is dead and the topic has another by now.
+void Client::look_for_leaders(const std::string& topic) {
+  std::unique_ptr<rd_kafka_topic_t, TopicHandleDeleter> handle(api().topic_new(handle_, topic.c_str(), nullptr));
+  if (handle == nullptr) return;
+  const rd_kafka_metadata_t* answer = nullptr;
+  (void)api().metadata(handle_, 0, handle.get(), &answer, static_cast<int>(kAttempt.count()));
+  const Metadata metadata(answer);  // what it says is remembered
+}
+
 Result<std::string> Client::cluster_id(const std::stop_token& stop) {
   std::string id;
   TRY(ask("", stop, [&](int timeout, std::string*) {
@@ -120,7 +130,12 @@ Result<std::vector<int64_t>> Client::offsets_at(std::span<const TopicPartition> 
     // The time to look for stands where the offset is put.
     const PartitionList list = partition_list(wanted);
     const auto code = api().offsets_for_times(handle_, list.get(), timeout);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return code;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      std::set<std::string> topics;
+      for (const auto& partition : partitions) topics.insert(partition.topic);
+      for (const auto& topic : topics) look_for_leaders(topic);
+      return code;
+    }
     if (const auto error = first_error(*list, what); error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
     out.clear();
     for (int i = 0; i < list->cnt; ++i) out.push_back(list->elems[i].offset);
@@ -141,8 +156,10 @@ Result<std::vector<Watermarks>> Client::watermarks(std::span<const TopicPartitio
     Watermarks marks;
     TRY(ask(fmt::format("{}, partition {}", about_topic(partition.topic), partition.partition), stop,
             [&](int timeout, std::string*) {
-              return api().query_watermark_offsets(handle_, partition.topic.c_str(), partition.partition, &marks.low,
-                                                   &marks.high, timeout);
+              const auto code = api().query_watermark_offsets(handle_, partition.topic.c_str(), partition.partition,
+                                                              &marks.low, &marks.high, timeout);
+              if (code != RD_KAFKA_RESP_ERR_NO_ERROR) look_for_leaders(partition.topic);
+              return code;
             }));
     out.push_back(marks);
   }

@@ -17,6 +17,7 @@ import time
 import pytest
 
 from services.process import DEPS, Server, free_port, need
+from services.tcp_proxy import TcpProxy
 
 FOLDER = DEPS / "kafka"
 CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
@@ -98,24 +99,46 @@ def class_archive():
     return archive
 
 
+def patiently(ask, seconds=30):
+    """Asks again while a leader or coordinator is just being made."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    passes = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+              KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except KafkaException as failure:
+            if failure.args[0].code() not in passes or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
 class Broker:
     """One process, broker and controller; can be stopped, killed and started again on its data."""
 
     def __init__(self, folder, node, settings="", ports=None, voters=None, java=None, secure=False, format_options=(),
-                 start=True):
+                 proxied=None, start=True):
+        """`proxied`: (a port to listen at, the port that clients who come there are told to use)."""
         self.folder = pathlib.Path(folder) / f"node-{node}"
         self.folder.mkdir()
         self.port, self.controller_port = ports or (free_port(), free_port())
         self.secure_ports = {"SASLTLS": free_port(), "TLS": free_port()} if secure else {}
         names = {"SASL" if secure else "PLAINTEXT": self.port, **self.secure_ports}
-        listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in names.items())
+        told = dict(names)
+        if proxied is not None:
+            names["PROXIED"], told["PROXIED"] = proxied
+            settings += "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+        listeners, advertised = (",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
+                                 for ports in (names, told))
         self.java = java if java is not None else [f"-XX:SharedArchiveFile={class_archive()}", "-Xshare:auto"]
         self.properties = self.folder / "server.properties"
         self.properties.write_text(
             f"{COMMON}\n{settings}\nnode.id={node}\n"
             f"controller.quorum.voters={voters or f'{node}@127.0.0.1:{self.controller_port}'}\n"
             f"listeners={listeners},CONTROLLER://127.0.0.1:{self.controller_port}\n"
-            f"advertised.listeners={listeners}\nlog.dirs={self.folder}/data\n")
+            f"advertised.listeners={advertised}\nlog.dirs={self.folder}/data\n")
         self.class_path = class_path()
         subprocess.run([*JAVA, *self.java, "-cp", self.class_path, "kafka.tools.StorageTool", "format", "-t", CLUSTER,
                         "-c", self.properties, *format_options], check=True, capture_output=True)
@@ -216,7 +239,8 @@ class Kafka:
 
         consumer = self.consumer(group)
         try:
-            offsets = consumer.committed([TopicPartition(topic, i) for i in range(partitions)], timeout=10)
+            wanted = [TopicPartition(topic, i) for i in range(partitions)]
+            offsets = patiently(lambda: consumer.committed(wanted, timeout=10))
             return [one.offset if one.offset >= 0 else None for one in offsets]
         finally:
             consumer.close()
@@ -229,7 +253,7 @@ class Kafka:
         try:
             ends = {}
             for i in range(partitions):
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, i), timeout=10)
+                low, high = patiently(lambda: consumer.get_watermark_offsets(TopicPartition(topic, i), timeout=10))
                 if low < high:
                     ends[i] = high
             consumer.assign([TopicPartition(topic, i, 0) for i in ends])
@@ -316,6 +340,26 @@ def running_secure_kafka():
             broker.kill()
 
 
+class ProxiedKafka(Kafka):
+    """`through` is the same broker behind `proxy`, and all that it tells clients who come that way is the proxy."""
+
+    def __init__(self, broker, folder, proxy):
+        super().__init__([broker], folder)
+        self.proxy = proxy
+        self.through = f"127.0.0.1:{proxy.port}"
+
+
+@contextlib.contextmanager
+def running_proxied_kafka():
+    inner = free_port()
+    with _folder() as folder, TcpProxy(inner) as proxy:
+        broker = Broker(folder, 1, ALONE, proxied=(inner, proxy.port))
+        try:
+            yield ProxiedKafka(broker, folder, proxy)
+        finally:
+            broker.kill()
+
+
 @contextlib.contextmanager
 def running_cluster(nodes=3):
     with _folder() as folder:
@@ -366,3 +410,18 @@ def kafka_cluster():
     """Three nodes of which one may die."""
     with running_cluster() as kafka:
         yield kafka
+
+
+@pytest.fixture(scope="module")
+def _proxied_kafka():
+    with running_proxied_kafka() as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def proxied_kafka(_proxied_kafka):
+    """A broker behind a proxy that is well when the test begins."""
+    _proxied_kafka.proxy.delay = 0.0
+    _proxied_kafka.proxy.halve(0)
+    _proxied_kafka.proxy.thaw()
+    return _proxied_kafka

@@ -7,13 +7,19 @@ import time
 
 class TcpProxy:
     """Passes bytes on. cut(): both sides are closed. freeze(): connections stay open and nothing passes any more, as
-    when a host is gone without a word; new ones are accepted and get no answer. delay: seconds that everything takes."""
+    when a host is gone without a word; new ones are accepted and get no answer. deafen(): what clients send arrives, and
+    no answer comes back. forget(): connections that are open stay so and nothing passes, new ones are well.
+    halve(times): of what passes next only one half does, then both sides are closed. delay: seconds that everything
+    takes."""
 
     def __init__(self, port, delay=0.0):
         self.target = ("127.0.0.1", port)
         self.delay = delay
         self.passed = 0  # bytes towards the client
         self._frozen = threading.Event()
+        self._deaf = threading.Event()
+        self._forgotten = set()
+        self._halves = 0
         self._open = set()
         self._lock = threading.Lock()
 
@@ -40,9 +46,21 @@ class TcpProxy:
     def freeze(self):
         self._frozen.set()
 
+    def deafen(self):
+        self._deaf.set()
+
+    def forget(self):
+        with self._lock:
+            self._forgotten |= self._open
+
+    def halve(self, times):
+        with self._lock:
+            self._halves = times
+
     def thaw(self):
         """For connections made from now on; the frozen ones are cut."""
         self._frozen.clear()
+        self._deaf.clear()
         self.cut()
 
     def _accept(self):
@@ -71,6 +89,7 @@ class TcpProxy:
                 pass  # one side closed: so does the other
         with self._lock:
             self._open -= {client, server}
+            self._forgotten -= {client, server}
         client.close()
         server.close()
 
@@ -79,12 +98,24 @@ class TcpProxy:
             if self._frozen.is_set():
                 time.sleep(0.05)
                 continue
+            if client in self._forgotten or (self._deaf.is_set() and key.data is client):
+                time.sleep(0.05)
+                continue
             data = key.fileobj.recv(65536)
             if not data:
                 return False
             if self.delay:
                 time.sleep(self.delay)
+            if self._takes_a_half(len(data)):
+                key.data.sendall(data[: len(data) // 2])
+                return False
             key.data.sendall(data)
             if key.data is client:
                 self.passed += len(data)
         return True
+
+    def _takes_a_half(self, size):
+        with self._lock:
+            halve = self._halves > 0 and size > 1
+            self._halves -= halve
+        return halve
