@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "api/runtime.h"
+#include "flow/first_rows.h"
 #include "flow/pipeline.h"
 #include "sql/planner.h"
 
@@ -16,6 +17,7 @@ Result<Delivered> run_one(api::Runtime& runtime, Coordinator& coordinator, Pipel
                           const std::atomic<bool>& draining) {
   if (!plan.sink.has_value()) return user_error("{}: a SELECT needs INSERT INTO here", plan.where);
   auto context = runtime.context(plan.name);
+  if (!TRY(await_first_rows(context, plan, draining))) return Delivered{plan.name, 0, 0, 0, true, ""};
   auto pipeline = TRY(Pipeline::open(context, std::move(plan), nullptr));
   RunCounters counters;
   auto summary = TRY(pipeline->run(context, &coordinator, draining, counters));

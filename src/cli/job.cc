@@ -6,6 +6,7 @@
 
 #include "cli/progress.h"
 #include "cli/terminal_sink.h"
+#include "flow/first_rows.h"
 
 namespace sluice {
 namespace {
@@ -20,6 +21,12 @@ std::string grouped(int64_t number) {
 
 Result<RunSummary> run_job(Session& session, PipelinePlan plan, const std::string& output) {
   Context context = session.context(plan.name);
+  if (!TRY(await_first_rows(context, plan, session.draining()))) {
+    RunSummary nothing;
+    nothing.name = plan.name;
+    nothing.drained = true;
+    return nothing;
+  }
   std::unique_ptr<Sink> terminal;
   if (!plan.sink.has_value()) terminal = TRY(terminal_sink(context, output, stdout));
   const bool prints = terminal != nullptr;

@@ -45,8 +45,9 @@ nlohmann::json to_json(const SeenLag& seen) {
   if (!seen.problem.empty()) out["error"] = seen.problem;
   if (!seen.lag.has_value()) return out;
   if (seen.lag->bytes.has_value()) out["bytes"] = *seen.lag->bytes;
-  if (seen.lag->rows.has_value()) out["rows"] = *seen.lag->rows;
+  if (seen.lag->messages.has_value()) out["messages"] = *seen.lag->messages;
   if (seen.lag->time.has_value()) out["seconds"] = static_cast<double>(seen.lag->time->count()) / 1000;
+  for (const auto& [split, messages] : seen.lag->splits) out["splits"][split] = messages;
   return out;
 }
 
@@ -54,7 +55,7 @@ void print_lag(const SeenLag& seen) {
   if (!seen.problem.empty()) std::printf("  behind: not known: %s\n", seen.problem.c_str());
   if (!seen.lag.has_value()) return;
   std::vector<std::string> parts;
-  if (seen.lag->rows.has_value()) parts.push_back(fmt::format("{} rows", *seen.lag->rows));
+  if (seen.lag->messages.has_value()) parts.push_back(fmt::format("{} messages", *seen.lag->messages));
   if (seen.lag->bytes.has_value()) parts.push_back(format_bytes(*seen.lag->bytes));
   if (seen.lag->time.has_value()) parts.push_back(format_duration(*seen.lag->time));
   if (!parts.empty()) std::printf("  behind: %s\n", fmt::format("{}", fmt::join(parts, ", ")).c_str());
@@ -81,6 +82,28 @@ nlohmann::json to_json(const PipelineRecord& record) {
   return out;
 }
 
+// Also those of which nothing is delivered yet but something waits.
+void print_splits(const PipelineRecord& record, const SeenLag& seen) {
+  std::printf("  positions: %zu splits\n", record.positions.size());
+  std::map<SplitId, std::string> lines;
+  for (const auto& [split, position] : record.positions) lines[split] = position.token;
+  if (seen.lag.has_value()) {
+    for (const auto& [split, messages] : seen.lag->splits) {
+      std::string& line = lines.try_emplace(split, "nothing delivered").first->second;
+      line += fmt::format(", {} messages behind", messages);
+    }
+  }
+  constexpr size_t shown = 20;
+  size_t count = 0;
+  for (const auto& [split, line] : lines) {
+    if (++count > shown) {
+      std::printf("    … (--output json shows all)\n");
+      break;
+    }
+    std::printf("    %s: %s\n", split.c_str(), line.c_str());
+  }
+}
+
 void print_details(const PipelineRecord& record, const SeenLag& lag) {
   std::printf("%s (%s): %s\n  from: %s\n  into: %s\n", record.name.c_str(), record.kind.c_str(),
               state_of(record).c_str(), record.source.c_str(), record.sink.c_str());
@@ -94,16 +117,7 @@ void print_details(const PipelineRecord& record, const SeenLag& lag) {
   if (!record.intents.empty()) {
     std::printf("  decided but not finished: %zu epochs; the next run completes them\n", record.intents.size());
   }
-  std::printf("  positions: %zu splits\n", record.positions.size());
-  constexpr size_t shown = 20;
-  size_t count = 0;
-  for (const auto& [split, position] : record.positions) {
-    if (++count > shown) {
-      std::printf("    … (--output json shows all)\n");
-      break;
-    }
-    std::printf("    %s: %s\n", split.c_str(), position.token.c_str());
-  }
+  print_splits(record, lag);
 }
 
 Result<int> status(Session& session, const Invocation& invocation) {

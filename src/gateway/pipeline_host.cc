@@ -7,6 +7,7 @@
 #include <mutex>
 #include <sstream>
 
+#include "flow/first_rows.h"
 #include "sql/planner.h"
 
 namespace sluice {
@@ -287,7 +288,9 @@ Context PipelineHost::context_of(const Runner& runner) const {
 Result<RunSummary> PipelineHost::run_once(Runner& runner) {
   Context context = context_of(runner);
   auto plans = TRY(plan_sql(context, runner.file.text, runner.file.path, {}));
-  auto pipeline = TRY(Pipeline::open(context, std::move(plans.at(runner.index)), nullptr));
+  PipelinePlan& plan = plans.at(runner.index);
+  if (!TRY(await_first_rows(context, plan, draining_))) return cancelled();
+  auto pipeline = TRY(Pipeline::open(context, std::move(plan), nullptr));
   auto counters = std::make_shared<RunCounters>();
   {
     std::lock_guard lock(runner.mutex);

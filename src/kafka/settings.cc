@@ -1,6 +1,7 @@
 #include "kafka/settings.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/result.h"
 
@@ -9,6 +10,8 @@ namespace {
 
 // What the state store keeps in place of a secret.
 constexpr std::string_view kRedacted = "***";
+// `sluice status NAME`, reset and drop know a location without its password.
+constexpr const char* kPasswordVariable = "SLUICE_KAFKA_PASSWORD";
 
 const std::vector<OptionSpec>& specs() {
   static const std::vector<OptionSpec> all = {
@@ -104,8 +107,14 @@ Result<void> add_login(const Location& location, const OptionValues& options, Cl
   if (!named) return {};
   if (user.empty()) return user_error("{}: {} needs username and password", cluster.where, mechanism);
   if (password.empty() || password.reveal() == kRedacted) {
-    return user_error("{}: the password of user '{}' is missing; give it as password := 'env:NAME' or 'file:PATH'",
-                      cluster.where, user);
+    const char* given = std::getenv(kPasswordVariable);
+    if (given == nullptr || *given == '\0') {
+      return user_error(
+          "{}: the password of user '{}' is missing; give it as password := 'env:NAME' or 'file:PATH', or in {} to "
+          "commands that know the pipeline by its name alone",
+          cluster.where, user, kPasswordVariable);
+    }
+    password = Secret(given);
   }
   cluster.properties.push_back({"sasl.username", Secret(std::move(user))});
   cluster.properties.push_back({"sasl.password", std::move(password)});

@@ -26,6 +26,7 @@ class BoundedSource final : public TopicSource {
   Result<void> start(Context& context, const Positions& durable) override {
     pieces_.clear();
     listed_ = false;
+    TRY(count_partitions(context));
     const auto delivered = TRY(offsets_in(durable));
     const auto partitions = TRY(view_.partitions(context));
     const auto marks = TRY(view_.watermarks(context, partitions));
@@ -71,7 +72,7 @@ class BoundedSource final : public TopicSource {
     }
     const auto code = api().assign(setup.owned->get(), partition_list(from).get());
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return setup.owned->failure(code, settings_.subject());
-    setup.decoder = TRY(format_.create_decoder(context));
+    setup.decoder = TRY(format_.create_decoder(context, one_partition_));
     return partition_reader(std::move(setup));
   }
 

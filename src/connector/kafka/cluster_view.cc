@@ -126,6 +126,50 @@ Result<std::vector<std::optional<int64_t>>> ClusterView::committed(Context& cont
   return out;
 }
 
+Result<std::vector<ClusterView::Standing>> ClusterView::standings(Context& context,
+                                                                  std::span<const TopicPartition> partitions,
+                                                                  const std::map<SplitId, int64_t>& durable) {
+  const auto marks = TRY(watermarks(context, partitions));
+  const auto group = TRY(committed(context, partitions));
+  const bool begun =
+      !durable.empty() || std::any_of(group.begin(), group.end(), [](const auto& one) { return one.has_value(); });
+  Beginning beginning = settings_.beginning;
+  if (begun && beginning.kind == Beginning::Kind::latest) beginning.kind = Beginning::Kind::earliest;
+  const auto first = TRY(beginnings(context, partitions, marks, beginning));
+  std::vector<Standing> out;
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    const auto ours = durable.find(split_of(partitions[i]));
+    Standing one{partitions[i], marks[i], first[i], ours != durable.end() || group[i].has_value(), group[i]};
+    if (one.begun) {
+      one.next = std::max(ours != durable.end() ? ours->second : 0, group[i].value_or(0));
+      TRY(check_offset(settings_, one.partition, one.next, one.marks));
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Result<std::map<TopicPartition, ClusterView::First>> ClusterView::firsts(Context& context,
+                                                                         std::span<const Standing> standings) {
+  constexpr size_t kAtOnce = 32;  // partitions: each is fetched ahead for as long as it is assigned
+  std::map<TopicPartition, First> out;
+  for (; !standings.empty(); standings = standings.subspan(std::min(kAtOnce, standings.size()))) {
+    std::vector<PartitionOffset> from;
+    std::vector<int64_t> until;
+    for (const auto& one : standings.first(std::min(kAtOnce, standings.size()))) {
+      from.push_back({one.partition, one.next});
+      until.push_back(one.marks.high);
+    }
+    TRY(read_some(context, from, until, 1, [&](const rd_kafka_message_t& message) {
+      rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+      const int64_t time = api().message_timestamp(&message, &type);
+      out[{api().topic_name(message.rkt), message.partition}] = {
+          message.offset, type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? std::nullopt : std::optional(time)};
+    }));
+  }
+  return out;
+}
+
 Result<std::string> ClusterView::cluster_id(Context& context) { return TRY(client(context))->cluster_id(context.stop); }
 
 Result<void> ClusterView::delete_group(Context& context) {
@@ -138,10 +182,10 @@ Result<void> ClusterView::commit(Context& context, std::span<const PartitionOffs
 
 // Messages from `from` until `until`, at most `each` of a partition.
 Result<void> ClusterView::read_some(Context& context, std::span<const PartitionOffset> from,
-                                    std::span<const int64_t> until, int64_t each, Sample& out) {
+                                    std::span<const int64_t> until, int64_t each, const Take& take) {
   Client& reader = *TRY(client(context));
   std::map<TopicPartition, std::pair<int64_t, int64_t>> open;  // → messages wanted, end
-  std::vector<PartitionOffset> begins;                          // of those alone: elsewhere `from` may lie behind the end
+  std::vector<PartitionOffset> begins;  // of those alone: elsewhere `from` may lie behind the end
   for (size_t i = 0; i < from.size(); ++i) {
     if (from[i].offset >= until[i]) continue;
     open[from[i].partition] = {each, until[i]};
@@ -171,12 +215,7 @@ Result<void> ClusterView::read_some(Context& context, std::span<const PartitionO
     if (found == open.end()) continue;
     auto& [wanted, end] = found->second;
     if (!at_end && message->offset < end) {
-      const auto copy = [](const void* bytes, size_t size) -> std::optional<std::string> {
-        if (bytes == nullptr) return std::nullopt;
-        return std::string(static_cast<const char*>(bytes), size);
-      };
-      out.values.push_back(copy(message->payload, message->len));
-      out.keys.push_back(copy(message->key, message->key_len));
+      take(*message);
       --wanted;
     }
     if (at_end || wanted == 0 || message->offset + 1 >= end) open.erase(found);
@@ -200,9 +239,17 @@ Result<ClusterView::Sample> ClusterView::sample(Context& context, int64_t most) 
     last.push_back({there[i], std::max(marks[i].low + head, marks[i].high - each / 2)});
     ends.push_back(marks[i].high);
   }
+  const auto copy = [](const void* bytes, size_t size) -> std::optional<std::string> {
+    if (bytes == nullptr) return std::nullopt;
+    return std::string(static_cast<const char*>(bytes), size);
+  };
+  const auto take = [&](const rd_kafka_message_t& message) {
+    out.values.push_back(copy(message.payload, message.len));
+    out.keys.push_back(copy(message.key, message.key_len));
+  };
   // Old messages and new ones may differ.
-  TRY(read_some(context, first, ends, head, out).while_doing("reading a sample of messages"));
-  TRY(read_some(context, last, ends, each / 2, out).while_doing("reading a sample of messages"));
+  TRY(read_some(context, first, ends, head, take).while_doing("reading a sample of messages"));
+  TRY(read_some(context, last, ends, each / 2, take).while_doing("reading a sample of messages"));
   return out;
 }
 

@@ -2,6 +2,7 @@
 // like.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,6 +31,24 @@ class ClusterView {
                                           std::span<const Watermarks> marks, const Beginning& beginning);
   // The group's offsets; Fault::refused when another pipeline committed them.
   Result<std::vector<std::optional<int64_t>>> committed(Context& context, std::span<const TopicPartition> partitions);
+  // Where a partition is gone on from: the position of this pipeline, or the group's where that is ahead: then another
+  // process has delivered what lies between. Without either, as `offset` says; but once the pipeline has begun, what is
+  // new is read from its first message on. An offset that cannot be gone on from is Fault::refused.
+  struct Standing {
+    TopicPartition partition;
+    Watermarks marks;
+    int64_t next = 0;
+    bool begun = false;  // some of it was delivered, or found to be the beginning
+    std::optional<int64_t> committed;
+  };
+  Result<std::vector<Standing>> standings(Context& context, std::span<const TopicPartition> partitions,
+                                          const std::map<SplitId, int64_t>& durable);
+  // The first message that is there from an offset on. Of aborted transactions there are none.
+  struct First {
+    int64_t offset = 0;
+    std::optional<int64_t> time_ms;  // since 1970
+  };
+  Result<std::map<TopicPartition, First>> firsts(Context& context, std::span<const Standing> standings);
   Result<std::string> cluster_id(Context& context);
   Result<void> delete_group(Context& context);
   // Without being a member, which works while the group has none.
@@ -45,8 +64,9 @@ class ClusterView {
  private:
   Result<Client*> client(Context& context);
   Error missing(const std::string& topic, const std::vector<Topic>& there) const;
+  using Take = std::function<void(const rd_kafka_message_t&)>;
   Result<void> read_some(Context& context, std::span<const PartitionOffset> from, std::span<const int64_t> until,
-                         int64_t each, Sample& out);
+                         int64_t each, const Take& take);
 
   const SourceSettings& settings_;
   std::unique_ptr<Client> client_;

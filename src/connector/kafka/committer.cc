@@ -15,8 +15,13 @@ constexpr int64_t kQueueMax = 32 << 20;
 class TransactionCommitter final : public Committer {
  public:
   TransactionCommitter(const SinkSettings& settings, TargetTopics& topics, Takeover& takeover, Delivery& delivery,
-                       GroupOffsets* group)
-      : settings_(settings), topics_(topics), takeover_(takeover), delivery_(delivery), group_(group) {}
+                       GroupOffsets* group, TruncateRecords truncated)
+      : settings_(settings),
+        topics_(topics),
+        takeover_(takeover),
+        delivery_(delivery),
+        group_(group),
+        truncated_(std::move(truncated)) {}
 
   Result<std::optional<Positions>> fence_and_load(Context& context, Generation) override {
     TRY(prepare_cluster(context));
@@ -57,6 +62,13 @@ class TransactionCommitter final : public Committer {
     TRY(std::move(committed));
     crash_point("kafka.commit.after");
     return {};
+  }
+
+  Result<void> truncate(Context& context, const TableId& table, const Positions& from, const Positions& upto) override {
+    if (!TRY(decide(from, upto))) return {};
+    const Piece piece = TRY(truncated_(context, table));
+    Producer* producer = TRY(delivery_.begin_alone(context));
+    return send_and_commit(context, *producer, {&piece}, upto);
   }
 
   void cut(Epoch epoch) override { delivery_.cut(epoch); }
@@ -139,14 +151,19 @@ class TransactionCommitter final : public Committer {
       return transient("{}: the rows of an epoch are gone with the transaction that held them",
                        settings_.cluster.where);
     }
+    return send_and_commit(context, *work.producer, work.rest, upto);
+  }
+
+  Result<void> send_and_commit(Context& context, Producer& producer, const std::vector<const Piece*>& pieces,
+                               const Positions& upto) {
     auto done = [&]() -> Result<void> {
-      for (const auto* piece : work.rest) TRY(work.producer->send(context, *piece));
+      for (const auto* piece : pieces) TRY(producer.send(context, *piece));
       crash_point("kafka.commit.rows");
-      TRY(send_positions(context, *work.producer, upto));
+      TRY(send_positions(context, producer, upto));
       crash_point("kafka.commit.positions");
-      return work.producer->commit(context);
+      return producer.commit(context);
     }();
-    if (!done.ok()) return failed(context, *work.producer, upto, std::move(done).error());
+    if (!done.ok()) return failed(context, producer, upto, std::move(done).error());
     for (const auto& [split, position] : upto) held_[split] = position;
     return {};
   }
@@ -189,6 +206,7 @@ class TransactionCommitter final : public Committer {
   Takeover& takeover_;
   Delivery& delivery_;
   GroupOffsets* group_;
+  const TruncateRecords truncated_;
   std::string id_;
   Takeover::IsDead is_dead_;
   Positions held_;
@@ -197,8 +215,8 @@ class TransactionCommitter final : public Committer {
 }  // namespace
 
 std::unique_ptr<Committer> create_committer(const SinkSettings& settings, TargetTopics& topics, Takeover& takeover,
-                                            Delivery& delivery, GroupOffsets* group) {
-  return std::make_unique<TransactionCommitter>(settings, topics, takeover, delivery, group);
+                                            Delivery& delivery, GroupOffsets* group, TruncateRecords truncated) {
+  return std::make_unique<TransactionCommitter>(settings, topics, takeover, delivery, group, std::move(truncated));
 }
 
 ProducerShape shape_of(const SinkSettings& settings, const TargetTopics& topics, int64_t memory_limit) {

@@ -143,6 +143,18 @@ void Delivery::finish(std::span<const uint64_t> parts) {
   }
 }
 
+Result<Producer*> Delivery::begin_alone(Context& context) {
+  {
+    std::lock_guard lock(mutex_);
+    CHECK(seats_.empty());
+    live_.reset();
+  }
+  if (producer_ == nullptr) return transient("the producer is gone with an epoch that failed");
+  TRY(producer_->abort(context));  // of an epoch that nobody wants any more, if there is one
+  TRY(producer_->begin(context));
+  return producer_.get();
+}
+
 void Delivery::cut(Epoch epoch) {
   std::lock_guard lock(mutex_);
   handed_in_.insert(epoch);

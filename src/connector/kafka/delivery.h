@@ -59,6 +59,8 @@ class Delivery {
   // The epoch of these parts (without any: the one that was handed in first) is committed, or will never be: the next
   // one has its turn.
   void finish(std::span<const uint64_t> parts);
+  // A transaction between epochs, while there is no writer: it is the caller's to commit.
+  Result<Producer*> begin_alone(Context& context);
   // The epoch is undecided from now on, although no writer may have a part of it: the next one has to wait.
   void cut(Epoch epoch);
   // There was nothing in it.

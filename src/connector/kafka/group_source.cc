@@ -7,13 +7,15 @@
 #include "connector/kafka/group_member.h"
 #include "connector/kafka/partition_reader.h"
 #include "connector/kafka/topic_source.h"
+#include "port/first_rows.h"
+#include "port/lag.h"
 
 namespace sluice::kafka {
 namespace {
 
 constexpr Millis kLagInterval{5'000};
 
-class GroupSource final : public TopicSource, private GroupOffsets {
+class GroupSource final : public TopicSource, public ReportsLag, public AwaitsFirstRows, private GroupOffsets {
  public:
   using TopicSource::TopicSource;
 
@@ -32,6 +34,8 @@ class GroupSource final : public TopicSource, private GroupOffsets {
   Result<void> settle(Context& context, const Positions& durable) override;
   Result<void> released(Context& context, const SplitId& split) override;
   void tick(Context& context) override;
+  Result<Lag> lag(Context& context, const Positions& durable) override;
+  Result<bool> has_first_rows(Context& context) override;
   [[nodiscard]] GroupOffsets* group_offsets() override { return this; }
 
   // GroupOffsets.
@@ -56,8 +60,7 @@ class GroupSource final : public TopicSource, private GroupOffsets {
   Result<void> join(Context& context);
   Result<void> go_on(Context& context);
   Result<void> take(Context& context, std::span<const TopicPartition> partitions, SplitEvents& events);
-  Result<std::vector<int64_t>> choose_offsets(Context& context, std::span<const TopicPartition> partitions,
-                                              std::vector<bool>& known);
+  Result<std::vector<int64_t>> choose_offsets(Context& context, std::span<const TopicPartition> partitions);
   Result<void> let_go(Context& context);
   void forget(std::span<const TopicPartition> partitions);
   void hand_out(const PartitionPtr& partition, SplitEvents& events);
@@ -94,6 +97,7 @@ Result<void> GroupSource::join(Context& context) {
 
 Result<void> GroupSource::start(Context& context, const Positions& durable) {
   durable_ = TRY(offsets_in(durable));
+  TRY(count_partitions(context));
   losses_met_ = last_loss_;
   {
     std::lock_guard lock(mutex_);
@@ -181,38 +185,23 @@ Result<SplitEvents> GroupSource::poll_splits(Context& context, Deadline deadline
   return events;
 }
 
-// The position of this pipeline, or the group's where that is ahead: then another process has delivered what lies
-// between. Without either, as `offset` says; but once the pipeline has begun, what is new is read from its first
-// message on.
-Result<std::vector<int64_t>> GroupSource::choose_offsets(Context& context, std::span<const TopicPartition> partitions,
-                                                         std::vector<bool>& known) {
-  const auto marks = TRY(view_.watermarks(context, partitions));
-  const auto committed = TRY(view_.committed(context, partitions));
-  const bool begun = !durable_.empty() ||
-                     std::any_of(committed.begin(), committed.end(), [](const auto& one) { return one.has_value(); });
-  Beginning beginning = settings_.beginning;
-  if (begun && beginning.kind == Beginning::Kind::latest) beginning.kind = Beginning::Kind::earliest;
-  auto offsets = TRY(view_.beginnings(context, partitions, marks, beginning));
-  for (size_t i = 0; i < partitions.size(); ++i) {
-    const SplitId split = split_of(partitions[i]);
-    const auto ours = durable_.find(split);
-    known.push_back(ours != durable_.end() || committed[i].has_value());
-    if (committed[i]) committed_[split] = *committed[i];
-    if (!known.back()) continue;
-    const int64_t position = ours != durable_.end() ? ours->second : *committed[i];
-    offsets[i] = std::max(position, committed[i].value_or(0));
-    if (ours != durable_.end() && offsets[i] > position) {
+Result<std::vector<int64_t>> GroupSource::choose_offsets(Context& context, std::span<const TopicPartition> partitions) {
+  std::vector<int64_t> offsets;
+  for (const auto& one : TRY(view_.standings(context, partitions, durable_))) {
+    const SplitId split = split_of(one.partition);
+    if (one.committed) committed_[split] = *one.committed;
+    if (const auto ours = durable_.find(split); ours != durable_.end() && one.next > ours->second) {
       context.log.info("another member of the group has delivered more of a partition",
-                       {{"partition", split}, {"position", position}, {"offset", offsets[i]}});
+                       {{"partition", split}, {"position", ours->second}, {"offset", one.next}});
     }
-    TRY(check_offset(settings_, partitions[i], offsets[i], marks[i]));
+    offsets.push_back(one.next);
   }
   return offsets;
 }
 
 Result<void> GroupSource::take(Context& context, std::span<const TopicPartition> partitions, SplitEvents& events) {
-  std::vector<bool> known;
-  const auto offsets = TRY(choose_offsets(context, partitions, known));
+  TRY(count_partitions(context));
+  const auto offsets = TRY(choose_offsets(context, partitions));
   std::vector<PartitionPtr> taken;
   std::vector<PartitionOffset> from;
   for (size_t i = 0; i < partitions.size(); ++i) {
@@ -274,7 +263,7 @@ Result<std::unique_ptr<Reader>> GroupSource::create_reader(Context& context, std
     std::lock_guard lock(mutex_);
     for (const auto& split : splits) setup.parts.push_back({handed_out_.at(split.id), std::nullopt});
   }
-  setup.decoder = TRY(format_.create_decoder(context));
+  setup.decoder = TRY(format_.create_decoder(context, one_partition_));
   return partition_reader(std::move(setup));
 }
 
@@ -337,6 +326,37 @@ void GroupSource::show_lag(Context& context) {
                 {"partition", std::to_string(partition->name.partition)}})
         .set(std::max<int64_t>(0, marks.high - partition->next));
   }
+}
+
+// Counted in offsets, as everybody counts Kafka's lag: the marks of transactions are among them. But where nothing is
+// left that could be read, nothing waits.
+Result<Lag> GroupSource::lag(Context& context, const Positions& durable) {
+  const auto partitions = TRY(view_.partitions(context));
+  const auto standings = TRY(view_.standings(context, partitions, TRY(offsets_in(durable))));
+  const auto firsts = TRY(view_.firsts(context, standings));
+  Lag lag;
+  lag.messages = 0;
+  lag.time = Millis(0);
+  for (const auto& one : standings) {
+    const auto first = firsts.find(one.partition);
+    const int64_t behind = first == firsts.end() ? 0 : one.marks.high - first->second.offset;
+    lag.splits[split_of(one.partition)] = behind;
+    *lag.messages += behind;
+    if (first == firsts.end() || !first->second.time_ms) continue;
+    const Millis age =
+        std::chrono::duration_cast<Millis>(context.clock.wall().time_since_epoch()) - Millis(*first->second.time_ms);
+    lag.time = std::max(*lag.time, age);
+  }
+  return lag;
+}
+
+Result<bool> GroupSource::has_first_rows(Context& context) {
+  const auto lacks_messages = [](const Result<SchemaPtr>& described) {
+    return !described.ok() && described.error().what == no_message_to_infer_from().what;
+  };
+  (void)TRY(view_.partitions(context));  // a topic that is missing is noticed now
+  if (!lacks_messages(format_.describe(context, {}, {}))) return true;
+  return !lacks_messages(fetch_schema(context));
 }
 
 Result<std::vector<GroupOffsets::Offset>> GroupSource::offsets_of(const Positions& positions) const {

@@ -32,6 +32,13 @@ class Messages {
   [[nodiscard]] size_t size() const { return taken_.size(); }
   [[nodiscard]] int64_t bytes() const { return bytes_; }
   [[nodiscard]] std::span<rd_kafka_message_t* const> span() const { return taken_; }
+  void drop_first(size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      bytes_ -= static_cast<int64_t>(taken_[i]->len + taken_[i]->key_len);
+      api().message_destroy(taken_[i]);
+    }
+    taken_.erase(taken_.begin(), taken_.begin() + static_cast<std::ptrdiff_t>(count));
+  }
   void add(rd_kafka_message_t* message) {
     taken_.push_back(message);
     bytes_ += static_cast<int64_t>(message->len + message->key_len);
@@ -56,13 +63,14 @@ class PartitionReader final : public Reader {
   Result<Event> next(Context& context, Deadline deadline) override {
     while (true) {
       if (part_ == setup_.parts.size()) return Event(End{});
-      if (failed_) return *std::exchange(failed_, std::nullopt);
+      if (truncate_) return Event(*std::exchange(truncate_, std::nullopt));
+      if (failed_ && messages_.empty()) return *std::exchange(failed_, std::nullopt);
       Partition& partition = *setup_.parts[part_].partition;
       if (partition.beginning_to_tell.exchange(false)) return Event(progress_only(partition));
       const int64_t before = partition.next;
-      TRY(fetch(context, deadline));
+      if (messages_.empty()) TRY(fetch(context, deadline));  // else they lie behind a TRUNCATE
       auto rows = TRY(take_rows(context, before));
-      if (at_end()) ++part_;
+      if (at_end() && messages_.empty() && !truncate_) ++part_;
       if (rows) return Event(*std::move(rows));
       if (failed_ || part_ == setup_.parts.size()) continue;
       if (context.clock.steady() < deadline && !context.stop.stop_requested()) continue;
@@ -168,6 +176,13 @@ class PartitionReader final : public Reader {
       return rows;
     }
     rows = TRY(setup_.decoder->decode(context, messages_.span(), partition.name.topic, partition.split));
+    if (const auto at = setup_.decoder->truncated_at()) {
+      const int64_t offset = messages_.span()[*at]->offset;
+      truncate_ = Truncate{{"", partition.name.topic}, {partition.split, position_of(offset + 1)}};
+      rows->progress.push_back({partition.split, position_of(offset)});
+      messages_.drop_first(*at + 1);
+      return rows;
+    }
     int64_t upto = partition.next;
     if (part().end) upto = std::min(upto, *part().end);
     rows->progress.push_back({partition.split, position_of(upto)});
@@ -194,7 +209,8 @@ class PartitionReader final : public Reader {
   std::vector<rd_kafka_message_t*> chunk_;
   const bool refills_ = queues_refill_at_once();
   bool at_eof_ = false;
-  std::optional<Error> failed_;  // what came behind messages that are handed out first
+  std::optional<Truncate> truncate_;  // behind the rows that were handed out last; messages_ are those behind it
+  std::optional<Error> failed_;       // what came behind messages that are handed out first
   std::optional<SteadyTime> heard_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <arrow/api.h>
 
+#include "batch/arrow_result.h"
 #include "batch/change.h"
 #include "batch/json_text.h"
 
@@ -196,6 +197,23 @@ Result<void> RecordEncoder::encode_envelopes(Context& context, const arrow::Reco
   const Values values{std::move(enveloped.batch), std::move(enveloped.row_of)};
   if (values.batch == nullptr || values.batch->num_rows() == 0) return {};
   return encode_run(context, values, 0, values.batch->num_rows(), judges, rows, out);
+}
+
+Result<void> RecordEncoder::encode_truncate(Context& context, Piece& out) {
+  CHECK(settings_.envelope == Envelope::debezium);
+  arrow::ArrayVector columns;
+  for (const auto& field : schema_->fields()) {
+    const bool op = field->name() == kOpColumn;
+    columns.push_back(TRY(to_result(op ? arrow::MakeArrayFromScalar(arrow::StringScalar("truncate"), 1)
+                                       : arrow::MakeArrayOfNull(field->type(), 1))));
+  }
+  const auto row = arrow::RecordBatch::Make(schema_, 1, std::move(columns));
+  const auto enveloped = TRY(to_envelope(*row, layout_.value, origin_, context.clock.wall()));
+  Record record;
+  record.value = static_cast<int32_t>(out.values.ends.size());
+  TRY(value_encoder_->encode(context, *enveloped.batch, out.values));
+  out.records.push_back(record);
+  return {};
 }
 
 Result<void> RecordEncoder::encode_run(Context& context, const Values& values, int64_t from, int64_t to, bool judges,

@@ -105,8 +105,15 @@ Result<void> RowDecoder::open_envelopes(std::span<rd_kafka_message_t* const> mes
     positions.push_back(fmt::format("{}/{:020}", split, messages[static_cast<size_t>(message_at(i))]->offset));
   }
   auto opened = TRY(from_envelope(*plan_.envelope, *decoded.batch, positions, plan_.before_images));
+  if (!opened.truncates.empty() && one_partition_) {
+    truncated_at_ = static_cast<size_t>(message_at(opened.truncates.front()));
+    return {};  // rows of what lies before it are asked for alone
+  }
   for (const int64_t row : opened.truncates) {
-    opened.bad.emplace_back(row, "the table was truncated at the source, which cannot be followed out of a topic");
+    opened.bad.emplace_back(
+        row,
+        "the table was truncated at the source, and out of several partitions nobody can tell which "
+        "rows came before that");
   }
   for (auto& [row, reason] : opened.bad) {
     TRY(set_aside(*messages[static_cast<size_t>(message_at(row))], std::move(reason), split, out));
@@ -119,6 +126,15 @@ Result<void> RowDecoder::open_envelopes(std::span<rd_kafka_message_t* const> mes
 
 Result<Rows> RowDecoder::decode(Context& context, std::span<rd_kafka_message_t* const> messages,
                                 const std::string& topic, const SplitId& split) {
+  truncated_at_.reset();
+  auto rows = decode_all(context, messages, topic, split);
+  if (!rows.ok() || !truncated_at_) return rows;
+  const size_t before = *truncated_at_;
+  return before == 0 ? Rows() : decode_all(context, messages.first(before), topic, split);
+}
+
+Result<Rows> RowDecoder::decode_all(Context& context, std::span<rd_kafka_message_t* const> messages,
+                                    const std::string& topic, const SplitId& split) {
   Rows out;
   payloads_.clear();
   for (const auto* message : messages) {
@@ -134,6 +150,7 @@ Result<Rows> RowDecoder::decode(Context& context, std::span<rd_kafka_message_t* 
   const bool one_to_one = row_of.empty() && decoded.batch->num_rows() == static_cast<int64_t>(messages.size());
   CHECK(one_to_one || static_cast<int64_t>(row_of.size()) == decoded.batch->num_rows());
   if (plan_.envelope && decoded.batch->num_rows() > 0) TRY(open_envelopes(messages, split, decoded, row_of, out));
+  if (truncated_at_ && *truncated_at_ < messages.size()) return out;
   if (decoded.batch->num_rows() == 0) return out;
   std::shared_ptr<arrow::Array> keys;
   MessageRows rows{messages, row_of, topic};

@@ -157,11 +157,12 @@ Result<Source::Planned> RowFormat::plan(const ReadRequest& request) {
   return out;
 }
 
-Result<std::unique_ptr<RowDecoder>> RowFormat::create_decoder(Context& context) const {
+Result<std::unique_ptr<RowDecoder>> RowFormat::create_decoder(Context& context,
+                                                              const std::atomic<bool>& one_partition) const {
   auto value = TRY(value_format_->create_decoder(context, plan_.value));
   std::unique_ptr<PayloadDecoder> key;
   if (plan_.wants_key) key = TRY(key_format_->create_decoder(context, plan_.key));
-  return std::make_unique<RowDecoder>(plan_, std::move(value), std::move(key));
+  return std::make_unique<RowDecoder>(plan_, std::move(value), std::move(key), one_partition);
 }
 
 }  // namespace sluice::kafka

@@ -2,6 +2,7 @@
 // for.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,14 +37,19 @@ struct RowPlan {
 // Messages of one partition to Rows. One per reader.
 class RowDecoder {
  public:
-  RowDecoder(RowPlan plan, std::unique_ptr<PayloadDecoder> value, std::unique_ptr<PayloadDecoder> key)
-      : plan_(std::move(plan)), value_(std::move(value)), key_(std::move(key)) {}
+  RowDecoder(RowPlan plan, std::unique_ptr<PayloadDecoder> value, std::unique_ptr<PayloadDecoder> key,
+             const std::atomic<bool>& one_partition)
+      : plan_(std::move(plan)), value_(std::move(value)), key_(std::move(key)), one_partition_(one_partition) {}
 
   // The messages live during the call only. Rejects name `split` (topic/partition) and the offset.
   Result<Rows> decode(Context& context, std::span<rd_kafka_message_t* const> messages, const std::string& topic,
                       const SplitId& split);
+  // The message of the last decode() that says that the table was emptied; the rows are of those before it.
+  [[nodiscard]] std::optional<size_t> truncated_at() const { return truncated_at_; }
 
  private:
+  Result<Rows> decode_all(Context& context, std::span<rd_kafka_message_t* const> messages, const std::string& topic,
+                          const SplitId& split);
   Result<void> set_aside(const rd_kafka_message_t& message, std::string reason, const SplitId& split, Rows& out) const;
   // Rows of change envelopes in place of the envelopes.
   Result<void> open_envelopes(std::span<rd_kafka_message_t* const> messages, const SplitId& split,
@@ -54,7 +60,9 @@ class RowDecoder {
   const RowPlan plan_;
   std::unique_ptr<PayloadDecoder> value_;
   std::unique_ptr<PayloadDecoder> key_;  // null: keys are not asked for
-  std::vector<Payload> payloads_;        // kept for its memory
+  const std::atomic<bool>& one_partition_;
+  std::vector<Payload> payloads_;  // kept for its memory
+  std::optional<size_t> truncated_at_;
 };
 
 // What is known of the messages' form. Used by one thread; create_decoder() by any.
@@ -68,7 +76,9 @@ class RowFormat {
   // The value's columns of this schema hold from now on (an earlier run had come to them).
   Result<SchemaPtr> adopt(const SchemaPtr& schema);
   Result<Source::Planned> plan(const ReadRequest& request);
-  Result<std::unique_ptr<RowDecoder>> create_decoder(Context& context) const;
+  // `one_partition` lives as long as the decoder and may change: only while one has everything is it known which rows
+  // lie before a TRUNCATE, and it can be followed.
+  Result<std::unique_ptr<RowDecoder>> create_decoder(Context& context, const std::atomic<bool>& one_partition) const;
 
  private:
   [[nodiscard]] Result<SchemaPtr> with_metadata(const SchemaPtr& value) const;

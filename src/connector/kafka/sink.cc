@@ -20,6 +20,7 @@ class KafkaSink final : public Sink {
     traits.decision = Decision::target;
     traits.transactions = true;
     traits.upsert = settings_.upsert || (!settings_.mode_given && !settings_.key.empty());
+    traits.truncate = settings_.envelope == Envelope::debezium;
     traits.many_tables = settings_.many_tables();
     traits.several_processes = true;  // of a group on this cluster; join_and_load() refuses others
     return traits;
@@ -45,15 +46,19 @@ class KafkaSink final : public Sink {
     return {};
   }
 
-  Result<void> open(Context& context, const arrow::Schema&, bool resumed) override {
+  Result<void> open(Context& context, const arrow::Schema& schema, bool resumed) override {
+    schemas_[{}] = arrow::schema(schema.fields());
     if (settings_.many_tables()) return {};  // each is opened with its first rows
     return open_as(context, {}, resumed);
   }
-  Result<void> open_table(Context& context, const TableId& table, const arrow::Schema&, bool resumed) override {
+  Result<void> open_table(Context& context, const TableId& table, const arrow::Schema& schema, bool resumed) override {
+    schemas_[table] = arrow::schema(schema.fields());
     return open_as(context, table, resumed);
   }
   // Writers, made anew, encode the new schema and register it where there is a registry.
   Result<void> evolve(Context& context, const SchemaChange& change) override {
+    const bool several = schemas_.contains(change.table) || !schemas_.contains(TableId{});
+    schemas_[several ? change.table : TableId{}] = change.after;
     return validate_schema(context, *change.after);
   }
   void keep_positions_in(GroupOffsets& group) override { group_ = &group; }
@@ -62,7 +67,8 @@ class KafkaSink final : public Sink {
     return kafka::create_writer(settings_, topics_, delivery_, id);
   }
   Result<std::unique_ptr<Committer>> create_committer(Context&) override {
-    return kafka::create_committer(settings_, topics_, takeover_, delivery_, group_);
+    auto truncated = [this](Context& context, const TableId& table) { return truncation_of(context, table); };
+    return kafka::create_committer(settings_, topics_, takeover_, delivery_, group_, truncated);
   }
 
   Result<void> drop(Context& context) override {
@@ -81,6 +87,19 @@ class KafkaSink final : public Sink {
     if (resumed || !settings_.refuse_existing || !TRY(topics_.has_messages(context, *topic))) return {};
     return refused("{}: topic '{}' already has messages; if_exists := append adds to them", settings_.cluster.where,
                    topic->name);
+  }
+
+  // In place of rows: one envelope that says that the table was emptied.
+  Result<Piece> truncation_of(Context& context, const TableId& table) {
+    auto schema = schemas_.find(table);
+    if (schema == schemas_.end()) schema = schemas_.find(TableId{});
+    CHECK(schema != schemas_.end());
+    auto encoder =
+        TRY(RecordEncoder::make(context, settings_, TRY(topics_.open(context, table)), table, schema->second));
+    Piece piece;
+    piece.topic = encoder->topic();
+    TRY(encoder->encode_truncate(context, piece));
+    return piece;
   }
 
   // Fences whoever writes, then puts other positions in place of theirs.
@@ -104,6 +123,7 @@ class KafkaSink final : public Sink {
   Takeover takeover_;
   Delivery delivery_;
   GroupOffsets* group_ = nullptr;
+  std::map<TableId, SchemaPtr> schemas_;  // of the rows that come now; without a name: of one table alone
 };
 
 }  // namespace

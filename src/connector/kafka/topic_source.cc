@@ -58,6 +58,12 @@ int64_t TopicSource::queue_bytes(const Context& context, size_t share) {
   return std::clamp(all / static_cast<int64_t>(std::max<size_t>(share, 1)), kLeast, kMost);
 }
 
+Result<void> TopicSource::count_partitions(Context& context) {
+  if (!settings_.debezium || !settings_.pattern.empty()) return {};
+  one_partition_ = TRY(view_.partitions(context)).size() == 1;
+  return {};
+}
+
 Result<std::map<SplitId, int64_t>> TopicSource::offsets_in(const Positions& positions) {
   std::map<SplitId, int64_t> out;
   for (const auto& [split, position] : positions) {

@@ -1,6 +1,7 @@
 // What both sources of topics share: the schema, and moving positions and groups from outside of a run.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "connector/kafka/cluster_view.h"
@@ -26,12 +27,15 @@ class TopicSource : public Source {
  protected:
   // Messages fetched and not yet read, at most, of a partition; `share` of them are read side by side.
   [[nodiscard]] static int64_t queue_bytes(const Context& context, size_t share);
+  // Sets one_partition_, where envelopes may say TRUNCATE.
+  Result<void> count_partitions(Context& context);
   static Result<std::map<SplitId, int64_t>> offsets_in(const Positions& positions);
 
   const SourceSettings settings_;
   ClusterView view_;
   RowFormat format_;
   ReadRequest request_;
+  std::atomic<bool> one_partition_{false};  // has everything: each change lies before or behind every other one
 
  private:
   Result<std::vector<PartitionOffset>> resolve(Context& context, const std::string& text);
