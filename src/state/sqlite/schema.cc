@@ -12,7 +12,7 @@ constexpr int64_t kApplicationId = 0x536c6365;
 //
 // A pipeline's row stays when it is dropped (defined = 0): its id names the byte of the lease lock and its generation
 // must go on growing. Positions and intents are rows, not JSON: split names are file names and need not be UTF-8.
-constexpr std::array<std::string_view, 4> kSteps = {
+constexpr std::array<std::string_view, 5> kSteps = {
     R"(
 CREATE TABLE pipeline (
   id INTEGER PRIMARY KEY,
@@ -85,6 +85,17 @@ UPDATE intent SET upto = coalesce((
   SELECT group_concat(length(CAST(split AS BLOB)) || ':' || split || length(CAST(token AS BLOB)) || ':' || token, '')
   FROM intent_position p WHERE p.pipeline = intent.pipeline AND p.epoch = intent.epoch), '');
 DROP TABLE intent_position;
+)",
+    // That value then becomes the pipeline's with the end of its intent, and rows only when there are many of it.
+    R"(
+CREATE TABLE position_step (
+  pipeline INTEGER NOT NULL REFERENCES pipeline(id),
+  epoch INTEGER NOT NULL,
+  upto BLOB NOT NULL,
+  PRIMARY KEY (pipeline, epoch)
+);
+INSERT INTO position_step SELECT pipeline, epoch, upto FROM intent;
+ALTER TABLE intent DROP COLUMN upto;
 )"};
 
 Result<int64_t> version_of(sqlite::Database& database) {

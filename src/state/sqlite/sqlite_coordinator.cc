@@ -1,5 +1,9 @@
 #include "state/sqlite/sqlite_coordinator.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -13,6 +17,10 @@ namespace sluice {
 namespace {
 
 using sqlite::Transaction;
+
+// Of the write-ahead log to the disk, at a commit. What is flushed later goes with the next commit that flushes, and in
+// order: only a power cut can lose it, and with it nothing else.
+enum class Flush { now, later };
 
 class SqliteCoordinator final : public Coordinator {
  public:
@@ -43,7 +51,8 @@ class SqliteCoordinator final : public Coordinator {
   Result<int64_t> held(const Lease& lease);
   // One UPDATE of the pipeline's row under the lease.
   template <typename Change>
-  Result<void> change(const Lease& lease, Change change);
+  Result<void> change(const Lease& lease, Change change, Flush flush = Flush::now);
+  Result<void> use(Flush flush);
   // A free pipeline's id with its lease byte locked, for writes without a lease.
   Result<std::pair<int64_t, LeaseLock>> seize(const std::string& name, std::string_view doing);
 
@@ -51,6 +60,7 @@ class SqliteCoordinator final : public Coordinator {
   std::unique_ptr<sqlite::Database> database_;
   StateTables tables_;
   Clock& clock_;
+  Flush flush_ = Flush::now;
   std::map<std::string, std::pair<Generation, LeaseLock>> locks_;  // by pipeline: the leases of this process
 };
 
@@ -65,9 +75,17 @@ Result<int64_t> SqliteCoordinator::held(const Lease& lease) {
   return row->id;
 }
 
+Result<void> SqliteCoordinator::use(Flush flush) {
+  if (flush == flush_) return {};
+  TRY(database_->execute(flush == Flush::now ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
+  flush_ = flush;
+  return {};
+}
+
 template <typename Change>
-Result<void> SqliteCoordinator::change(const Lease& lease, Change change) {
+Result<void> SqliteCoordinator::change(const Lease& lease, Change change, Flush flush) {
   std::scoped_lock guard(mutex_);
+  TRY(use(flush));
   auto transaction = TRY(Transaction::begin(*database_));
   TRY(change(TRY(held(lease))));
   return transaction.commit();
@@ -110,6 +128,7 @@ Result<void> SqliteCoordinator::define(const Lease& lease, const PipelineRecord&
 Result<Lease> SqliteCoordinator::acquire(const std::string& pipeline, const std::string& owner) {
   if (pipeline.empty()) return bug("a pipeline without a name cannot be leased");
   std::scoped_lock guard(mutex_);
+  TRY(use(Flush::now));
   auto transaction = TRY(Transaction::begin(*database_));
   auto row = TRY(tables_.holder_or_new(pipeline));
   auto lock = TRY(LeaseLock::try_take(lock_path(), row.id));
@@ -130,7 +149,8 @@ Result<void> SqliteCoordinator::renew(const Lease& lease) {
 }
 
 Result<void> SqliteCoordinator::release(const Lease& lease) {
-  auto given_back = change(lease, [&](int64_t id) { return tables_.give_back(id); });
+  auto given_back = change(
+      lease, [&](int64_t id) { return tables_.give_back(id); }, Flush::later);
   std::scoped_lock guard(mutex_);
   auto lock = locks_.find(lease.pipeline);
   if (lock != locks_.end() && lock->second.first == lease.generation) locks_.erase(lock);
@@ -153,11 +173,12 @@ Result<void> SqliteCoordinator::finish(const Lease& lease, Epoch epoch, const Po
                                        int64_t bytes, int64_t dead_rows) {
   crash_point("state.finish.before");
   std::scoped_lock guard(mutex_);
+  // An intent that comes back is completed once more, which changes nothing.
+  const bool decided = TRY(tables_.is_decided(TRY(held(lease)), epoch));
+  TRY(use(decided ? Flush::later : Flush::now));
   auto transaction = TRY(Transaction::begin(*database_));
   const int64_t id = TRY(held(lease));
-  Positions reached = upto;
-  reached.merge(TRY(tables_.intent_upto(id, epoch)));
-  TRY(tables_.advance(id, reached));
+  TRY(tables_.advance(id, epoch, upto));
   TRY(tables_.remove_intent(id, epoch));
   TRY(tables_.count(id, epoch, rows, bytes, dead_rows, now_us()));
   TRY(transaction.commit());
@@ -166,15 +187,17 @@ Result<void> SqliteCoordinator::finish(const Lease& lease, Epoch epoch, const Po
 }
 
 Result<void> SqliteCoordinator::forget_intent(const Lease& lease, Epoch epoch) {
-  return change(lease, [&](int64_t id) { return tables_.remove_intent(id, epoch); });
+  return change(lease, [&](int64_t id) { return tables_.forget_intent(id, epoch); });
 }
 
 Result<void> SqliteCoordinator::set_finished(const Lease& lease, bool finished) {
-  return change(lease, [&](int64_t id) { return tables_.set_finished(id, finished, now_us()); });
+  return change(
+      lease, [&](int64_t id) { return tables_.set_finished(id, finished, now_us()); }, Flush::later);
 }
 
 Result<void> SqliteCoordinator::set_error(const Lease& lease, const std::string& message) {
-  return change(lease, [&](int64_t id) { return tables_.set_error(id, message, now_us()); });
+  return change(
+      lease, [&](int64_t id) { return tables_.set_error(id, message, now_us()); }, Flush::later);
 }
 
 Result<void> SqliteCoordinator::save_schema(const Lease& lease, const FollowedSchema& schema) {
@@ -197,6 +220,7 @@ Result<std::pair<int64_t, LeaseLock>> SqliteCoordinator::seize(const std::string
 
 Result<void> SqliteCoordinator::reset(const std::string& name, const Positions& positions) {
   std::scoped_lock guard(mutex_);
+  TRY(use(Flush::now));
   auto transaction = TRY(Transaction::begin(*database_));
   auto [id, lock] = TRY(seize(name, "reset"));
   if (TRY(tables_.has_intents(id))) {
@@ -211,6 +235,7 @@ Result<void> SqliteCoordinator::reset(const std::string& name, const Positions& 
 
 Result<void> SqliteCoordinator::drop(const std::string& name) {
   std::scoped_lock guard(mutex_);
+  TRY(use(Flush::now));
   auto transaction = TRY(Transaction::begin(*database_));
   auto [id, lock] = TRY(seize(name, "drop"));
   TRY(tables_.erase(id));
@@ -231,12 +256,36 @@ Result<void> use_write_ahead_log(sqlite::Database& database, Clock& clock) {
   }
 }
 
+bool flushed(const std::string& path) {
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool done = ::fsync(file) == 0;
+  ::close(file);
+  return done;
+}
+
+// A new store is made under another name and appears whole: on the way to the same SQLite would flush ten times. Its
+// name is on the disk with the first commit, which flushes the folder for the write-ahead log. Whoever comes second
+// keeps what is there by then; where this fails the store is made in place, and that says why.
+void create_store(const std::string& path, Clock& clock) {
+  const std::string draft = fmt::format("{}-new-{}-{}", path, ::getpid(), clock.steady().time_since_epoch().count());
+  auto made = [&]() -> Result<void> {
+    auto database = TRY(sqlite::Database::open(draft, sqlite::OpenMode::create));
+    TRY(database->execute("PRAGMA synchronous=OFF"));
+    TRY(migrate_state(*database, clock.wall()));
+    return use_write_ahead_log(*database, clock);
+  }();
+  if (made.ok() && flushed(draft)) (void)::link(draft.c_str(), path.c_str());
+  ::unlink(draft.c_str());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Coordinator>> open_sqlite_coordinator(const std::string& path, Clock& clock,
                                                              std::stop_token stop) {
   if (path.empty()) return user_error("the state store needs a path: sqlite:.sluice/state.db");
   TRY(sqlite::create_folder_of(path).while_doing("creating the state store"));
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) create_store(path, clock);
   auto database = TRY(sqlite::Database::open(path, sqlite::OpenMode::create).while_doing("opening the state store"));
   database->stop_waiting_on(std::move(stop));
   TRY(migrate_state(*database, clock.wall()).while_doing("opening the state store"));

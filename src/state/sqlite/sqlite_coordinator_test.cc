@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "port/conformance/child_process.h"
 #include "port/conformance/coordinator_battery.h"
@@ -168,6 +170,96 @@ TEST_F(SqliteCoordinatorTest, ResetIsRefusedWhileADecidedEpochIsOpen) {
   auto reset = coordinator->reset("orders", {});
   ASSERT_FALSE(reset.ok());
   EXPECT_THAT(reset.error().what, HasSubstr("run it once"));
+}
+
+Positions many_positions(int from, int count, const std::string& token) {
+  Positions positions;
+  for (int i = from; i < from + count; ++i) positions[fmt::format("part-{:06}.json", i)] = {token};
+  return positions;
+}
+
+TEST_F(SqliteCoordinatorTest, PositionsAreThoseOfTheLastEpochWhetherItMovedManyOrFew) {
+  auto coordinator = open();
+  Lease lease = coordinator->acquire("orders", "host:1:1").value();
+  ASSERT_TRUE(coordinator->define(lease, {.name = "orders", .kind = "stream"}).ok());
+  Positions expected;
+  // Many, many that overlap, one of them, then often enough that what is kept whole is made into rows.
+  std::vector<Positions> moves{many_positions(0, 1'000, "1"), many_positions(500, 1'000, "2"),
+                               many_positions(700, 1, "3")};
+  for (int i = 0; i < 40; ++i) moves.push_back(many_positions(i * 10, 500, fmt::format("{}", 4 + i)));
+  Intent intent;
+  for (const auto& move : moves) {
+    ++intent.epoch;
+    intent.upto = move;
+    // A target that decides saves no intent.
+    if (intent.epoch % 2 == 0) {
+      ASSERT_TRUE(coordinator->save_intent(lease, intent).ok());
+    }
+    EXPECT_EQ(coordinator->load("orders").value()->positions, expected);
+    ASSERT_TRUE(coordinator->finish(lease, intent.epoch, move, 1, 1, 0).ok());
+    for (const auto& [split, position] : move) expected[split] = position;
+    EXPECT_EQ(coordinator->load("orders").value()->positions, expected);
+  }
+  ASSERT_TRUE(coordinator->release(lease).ok());
+  EXPECT_EQ(open()->load("orders").value()->positions, expected);
+  ASSERT_TRUE(coordinator->reset("orders", many_positions(0, 1, "0")).ok());
+  EXPECT_EQ(open()->load("orders").value()->positions, many_positions(0, 1, "0"));
+}
+
+TEST_F(SqliteCoordinatorTest, WhatAnIntentWasToMoveIsForgottenWithIt) {
+  auto coordinator = open();
+  Lease lease = coordinator->acquire("orders", "host:1:1").value();
+  ASSERT_TRUE(coordinator->define(lease, {.name = "orders", .kind = "stream"}).ok());
+  Intent intent;
+  intent.epoch = 1;
+  intent.upto = many_positions(0, 1'000, "1");
+  ASSERT_TRUE(coordinator->save_intent(lease, intent).ok());
+  ASSERT_EQ(coordinator->load("orders").value()->intents.at(0).upto, intent.upto);
+  ASSERT_TRUE(coordinator->forget_intent(lease, 1).ok());
+  EXPECT_TRUE(coordinator->load("orders").value()->positions.empty());
+  ASSERT_TRUE(coordinator->finish(lease, 2, many_positions(0, 1, "2"), 1, 1, 0).ok());
+  EXPECT_EQ(coordinator->load("orders").value()->positions, many_positions(0, 1, "2"));
+}
+
+TEST_F(SqliteCoordinatorTest, AnOpenIntentOfAnEarlierVersionIsFinished) {
+  Lease lease;
+  Intent intent;
+  intent.epoch = 1;
+  intent.upto = many_positions(0, 1'000, "1");
+  {
+    auto coordinator = open();
+    lease = coordinator->acquire("orders", "host:1:1").value();
+    ASSERT_TRUE(coordinator->define(lease, {.name = "orders", .kind = "stream"}).ok());
+    ASSERT_TRUE(coordinator->save_intent(lease, intent).ok());
+  }
+  edit(
+      "ALTER TABLE intent ADD COLUMN upto BLOB NOT NULL DEFAULT '';"
+      "UPDATE intent SET upto = (SELECT upto FROM position_step);"
+      "DROP TABLE position_step; DELETE FROM schema_version WHERE version = 5");
+  auto coordinator = open();
+  EXPECT_EQ(coordinator->load("orders").value()->intents.at(0).upto, intent.upto);
+  lease = coordinator->acquire("orders", "host:2:2").value();
+  ASSERT_TRUE(coordinator->finish(lease, 1, intent.upto, 1, 1, 0).ok());
+  EXPECT_EQ(coordinator->load("orders").value()->positions, intent.upto);
+}
+
+TEST_F(SqliteCoordinatorTest, ProcessesThatStartTogetherOnANewStoreShareIt) {
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      auto name = fmt::format("orders_{}", i);
+      auto coordinator = open_sqlite_coordinator(path_);
+      ASSERT_TRUE(coordinator.ok()) << coordinator.error().message();
+      auto lease = coordinator.value()->acquire(name, "host:1:1");
+      ASSERT_TRUE(lease.ok()) << lease.error().message();
+      EXPECT_TRUE(coordinator.value()->define(lease.value(), {.name = name, .kind = "stream"}).ok());
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(open()->list().value().size(), 8U);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    EXPECT_EQ(entry.path().string().find("-new-"), std::string::npos) << entry.path();
+  }
 }
 
 // Each step runs in a child that dies at the crash point; the parent then looks at what is on disk.

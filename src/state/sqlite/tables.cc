@@ -10,13 +10,22 @@ namespace sluice {
 using sqlite::Statement;
 
 namespace {
+// Positions of as many splits stay one value for a while: written once, they cost nothing when the epoch is through.
+constexpr size_t kManyPositions = 256;
+constexpr int64_t kStepsMax = 16;
+
 int64_t number(uint64_t value) { return static_cast<int64_t>(value); }
 
 // Positions as one value: "<bytes>:<split><bytes>:<token>" for each. Split names are file names and need not be UTF-8.
 std::string joined(const Positions& positions) {
   std::string out;
+  auto put = [&](const std::string& piece) {
+    fmt::format_int bytes(piece.size());
+    out.append(bytes.data(), bytes.size()).append(1, ':').append(piece);
+  };
   for (const auto& [split, position] : positions) {
-    fmt::format_to(std::back_inserter(out), "{}:{}{}:{}", split.size(), split, position.token.size(), position.token);
+    put(split);
+    put(position.token);
   }
   return out;
 }
@@ -51,7 +60,11 @@ Result<StateTables> StateTables::prepare(sqlite::Database& database) {
       TRY(database.prepare("INSERT INTO position VALUES (?, ?, ?) "
                            "ON CONFLICT DO UPDATE SET token = excluded.token WHERE token <> excluded.token"));
   tables.add_part_ = TRY(database.prepare("INSERT INTO intent_part VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
-  tables.intent_upto_ = TRY(database.prepare("SELECT upto FROM intent WHERE pipeline = ? AND epoch = ?"));
+  tables.step_ = TRY(database.prepare("SELECT upto FROM position_step WHERE pipeline = ? AND epoch = ?"));
+  tables.put_step_ = TRY(database.prepare("INSERT OR REPLACE INTO position_step VALUES (?, ?, ?)"));
+  tables.steps_ = TRY(
+      database.prepare("SELECT epoch, upto FROM position_step s WHERE pipeline = ?1 AND (epoch = ?2 OR NOT EXISTS "
+                       "(SELECT 1 FROM intent i WHERE i.pipeline = s.pipeline AND i.epoch = s.epoch)) ORDER BY epoch"));
   tables.count_ = TRY(database.prepare(
       "UPDATE pipeline SET last_epoch = max(last_epoch, ?2), rows_delivered = rows_delivered + ?3, "
       "bytes_delivered = bytes_delivered + ?4, rows_dead = rows_dead + ?5, updated_us = ?6 WHERE id = ?1"));
@@ -129,7 +142,7 @@ Result<void> StateTables::define(int64_t id, const PipelineRecord& record, int64
 }
 
 Result<void> StateTables::erase(int64_t id) {
-  for (const char* table : {"position", "intent", "intent_part", "followed_schema"}) {
+  for (const char* table : {"position", "position_step", "intent", "intent_part", "followed_schema"}) {
     Statement remove = TRY(database_->prepare(fmt::format("DELETE FROM {} WHERE pipeline = ?", table)));
     TRY(remove.bind(1, id).run());
   }
@@ -151,9 +164,10 @@ Result<bool> StateTables::has_intents(int64_t id) {
 }
 
 Result<void> StateTables::add_intent(int64_t id, const Intent& intent, int64_t now_us) {
-  Statement insert = TRY(database_->prepare("INSERT INTO intent VALUES (?, ?, ?, ?, ?)"));
+  Statement insert = TRY(database_->prepare("INSERT INTO intent VALUES (?, ?, ?, ?)"));
   insert.bind(1, id).bind(2, number(intent.epoch)).bind(3, number(intent.generation));
-  TRY(insert.bind(4, static_cast<int64_t>(intent.conditional)).bind_blob(5, joined(intent.upto)).run());
+  TRY(insert.bind(4, static_cast<int64_t>(intent.conditional)).run());
+  TRY(put_step(id, intent.epoch, joined(intent.upto)));
   TRY(add_parts(id, intent.epoch, false, intent.main));
   TRY(add_parts(id, intent.epoch, true, intent.dead_letters));
   return count(id, intent.epoch, 0, 0, 0, now_us);
@@ -169,11 +183,10 @@ Result<void> StateTables::add_parts(int64_t id, Epoch epoch, bool dead_letters, 
   return {};
 }
 
-Result<Positions> StateTables::intent_upto(int64_t id, Epoch epoch) {
-  Positions found;
-  if (TRY(intent_upto_.bind(1, id).bind(2, number(epoch)).step())) found = TRY(separated(intent_upto_.blob(0)));
-  intent_upto_.reset();
-  return found;
+Result<bool> StateTables::is_decided(int64_t id, Epoch epoch) {
+  Statement select =
+      TRY(database_->prepare("SELECT 1 FROM intent WHERE pipeline = ? AND epoch = ? AND NOT conditional"));
+  return select.bind(1, id).bind(2, number(epoch)).step();
 }
 
 Result<void> StateTables::remove_intent(int64_t id, Epoch epoch) {
@@ -182,6 +195,12 @@ Result<void> StateTables::remove_intent(int64_t id, Epoch epoch) {
     TRY(remove.bind(1, id).bind(2, number(epoch)).run());
   }
   return {};
+}
+
+Result<void> StateTables::forget_intent(int64_t id, Epoch epoch) {
+  TRY(remove_intent(id, epoch));
+  Statement remove = TRY(database_->prepare("DELETE FROM position_step WHERE pipeline = ? AND epoch = ?"));
+  return remove.bind(1, id).bind(2, number(epoch)).run();
 }
 
 Result<void> StateTables::save_schema(int64_t id, const FollowedSchema& schema) {
@@ -214,16 +233,62 @@ Result<std::vector<FollowedSchema>> StateTables::schemas(int64_t id) {
   return found;
 }
 
-Result<void> StateTables::advance(int64_t id, const Positions& upto) {
+Result<std::string> StateTables::step(int64_t id, Epoch epoch) {
+  std::string found;
+  if (TRY(step_.bind(1, id).bind(2, number(epoch)).step())) found = std::string(step_.blob(0));
+  step_.reset();
+  return found;
+}
+
+Result<void> StateTables::put_step(int64_t id, Epoch epoch, const std::string& upto) {
+  return put_step_.bind(1, id).bind(2, number(epoch)).bind_blob(3, upto).run();
+}
+
+Result<std::vector<std::pair<Epoch, Positions>>> StateTables::steps(int64_t id, Epoch epoch) {
+  std::vector<std::pair<Epoch, Positions>> found;
+  steps_.bind(1, id).bind(2, number(epoch));
+  while (TRY(steps_.step())) {
+    found.emplace_back(static_cast<Epoch>(steps_.integer(0)), TRY(separated(steps_.blob(1))));
+  }
+  return found;
+}
+
+Result<void> StateTables::advance(int64_t id, Epoch epoch, const Positions& upto) {
+  const std::string decided = TRY(step(id, epoch));
+  std::string reached = joined(upto);
+  if (!decided.empty() && decided != reached) {
+    Positions both = upto;
+    both.merge(TRY(separated(decided)));
+    reached = joined(both);
+  }
+  if (decided != reached) TRY(put_step(id, epoch, reached));
+  Statement count = TRY(database_->prepare("SELECT count(*) FROM position_step WHERE pipeline = ?"));
+  (void)TRY(count.bind(1, id).step());
+  if (upto.size() >= kManyPositions && count.integer(0) < kStepsMax) return {};
+  return fold_steps(id, epoch);
+}
+
+Result<void> StateTables::fold_steps(int64_t id, Epoch epoch) {
+  Statement remove = TRY(database_->prepare("DELETE FROM position_step WHERE pipeline = ? AND epoch = ?"));
+  for (const auto& [through, upto] : TRY(steps(id, epoch))) {
+    TRY(put_positions(id, upto));
+    TRY(remove.bind(1, id).bind(2, number(through)).run());
+  }
+  return {};
+}
+
+Result<void> StateTables::put_positions(int64_t id, const Positions& upto) {
   set_position_.bind(1, id);
   for (const auto& [split, position] : upto) TRY(set_position_.bind(2, split).bind(3, position.token).run());
   return {};
 }
 
 Result<void> StateTables::replace_positions(int64_t id, const Positions& positions, int64_t now_us) {
-  Statement remove = TRY(database_->prepare("DELETE FROM position WHERE pipeline = ?"));
-  TRY(remove.bind(1, id).run());
-  TRY(advance(id, positions));
+  for (const char* table : {"position", "position_step"}) {
+    Statement remove = TRY(database_->prepare(fmt::format("DELETE FROM {} WHERE pipeline = ?", table)));
+    TRY(remove.bind(1, id).run());
+  }
+  TRY(put_positions(id, positions));
   Statement update =
       TRY(database_->prepare("UPDATE pipeline SET finished = 0, last_error = '', updated_us = ?2 WHERE id = ?1"));
   return update.bind(1, id).bind(2, now_us).run();
@@ -252,12 +317,16 @@ Result<Positions> StateTables::positions(int64_t id) {
   while (TRY(select.step())) {
     found.emplace_hint(found.end(), std::string(select.text(0)), Position{std::string(select.text(1))});
   }
+  for (auto& [epoch, upto] : TRY(steps(id))) {
+    upto.merge(found);
+    found = std::move(upto);
+  }
   return found;
 }
 
 Result<std::vector<Intent>> StateTables::intents(int64_t id) {
-  Statement select = TRY(
-      database_->prepare("SELECT epoch, generation, conditional, upto FROM intent WHERE pipeline = ? ORDER BY epoch"));
+  Statement select =
+      TRY(database_->prepare("SELECT epoch, generation, conditional FROM intent WHERE pipeline = ? ORDER BY epoch"));
   select.bind(1, id);
   std::vector<Intent> found;
   while (TRY(select.step())) {
@@ -266,7 +335,7 @@ Result<std::vector<Intent>> StateTables::intents(int64_t id) {
     intent.generation = static_cast<Generation>(select.integer(1));
     intent.conditional = select.integer(2) != 0;
     TRY(read_parts(id, intent));
-    intent.upto = TRY(separated(select.blob(3)));
+    intent.upto = TRY(separated(TRY(step(id, intent.epoch))));
     found.push_back(std::move(intent));
   }
   return found;

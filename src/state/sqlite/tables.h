@@ -33,14 +33,16 @@ class StateTables {
   Result<bool> has_intent(int64_t id, Epoch epoch);
   Result<bool> has_intents(int64_t id);
   Result<void> add_intent(int64_t id, const Intent& intent, int64_t now_us);
-  // What was decided with `epoch`; empty where there is no such intent.
-  Result<Positions> intent_upto(int64_t id, Epoch epoch);
+  // Whether there is one of `epoch` with which the epoch is decided, whatever any target says.
+  Result<bool> is_decided(int64_t id, Epoch epoch);
   Result<void> remove_intent(int64_t id, Epoch epoch);
+  Result<void> forget_intent(int64_t id, Epoch epoch);  // and what it was to come to
 
   Result<void> save_schema(int64_t id, const FollowedSchema& schema);
   Result<void> forget_schemas(int64_t id);
 
-  Result<void> advance(int64_t id, const Positions& upto);
+  // With `epoch`, whose intent is still there if it had one.
+  Result<void> advance(int64_t id, Epoch epoch, const Positions& upto);
   Result<void> replace_positions(int64_t id, const Positions& positions, int64_t now_us);
   Result<void> count(int64_t id, Epoch epoch, int64_t rows, int64_t bytes, int64_t dead_rows, int64_t now_us);
   Result<void> set_finished(int64_t id, bool finished, int64_t now_us);
@@ -49,6 +51,12 @@ class StateTables {
  private:
   explicit StateTables(sqlite::Database& database) : database_(&database) {}
   Result<Positions> positions(int64_t id);
+  Result<std::string> step(int64_t id, Epoch epoch);  // empty where there is none
+  Result<void> put_step(int64_t id, Epoch epoch, const std::string& upto);
+  // The steps that count, oldest first: `epoch`'s, and those whose intents are through.
+  Result<std::vector<std::pair<Epoch, Positions>>> steps(int64_t id, Epoch epoch = 0);
+  Result<void> put_positions(int64_t id, const Positions& upto);
+  Result<void> fold_steps(int64_t id, Epoch epoch);
   Result<std::vector<Intent>> intents(int64_t id);
   Result<std::vector<FollowedSchema>> schemas(int64_t id);
   Result<void> read_parts(int64_t id, Intent& intent);
@@ -59,7 +67,9 @@ class StateTables {
   sqlite::Statement holder_;
   sqlite::Statement set_position_;
   sqlite::Statement add_part_;
-  sqlite::Statement intent_upto_;
+  sqlite::Statement step_;
+  sqlite::Statement put_step_;
+  sqlite::Statement steps_;
   sqlite::Statement count_;
 };
 
