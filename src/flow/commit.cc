@@ -81,15 +81,18 @@ Positions CommitOrder::durable_of(const Positions& upto) const {
   return from;
 }
 
-Result<void> CommitOrder::commit(Context& context, const EpochData& epoch) {
+Result<void> CommitOrder::commit(Context& context, EpochData& epoch) {
   const Positions from = durable_of(epoch.upto);
-  failed_ = epoch;
+  failed_ = EpochData{epoch.epoch, epoch.main, epoch.dead_letters, {}, 0, 0, 0};
   crash_point("commit.prepared");
   const bool conditional = parts_.decision == Decision::target && !epoch.dead_letters.empty();
   if (parts_.coordinator != nullptr && (parts_.decision == Decision::journal || conditional)) {
-    Intent intent{epoch.epoch, parts_.lease.generation, epoch.main, epoch.dead_letters, conditional, epoch.upto,
-                  from,        parts_.lease.generation};
-    TRY(parts_.coordinator->save_intent(parts_.lease, intent).while_doing("deciding the epoch"));
+    // Lent, not copied: they may be of tens of thousands of files.
+    Intent intent{epoch.epoch, parts_.lease.generation, epoch.main, epoch.dead_letters,
+                  conditional, std::move(epoch.upto),   from,       parts_.lease.generation};
+    auto saved = parts_.coordinator->save_intent(parts_.lease, intent);
+    epoch.upto = std::move(intent.upto);
+    TRY(std::move(saved).while_doing("deciding the epoch"));
   }
   crash_point("commit.decided");
   TRY(publish(context, epoch, from));

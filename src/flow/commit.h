@@ -64,7 +64,7 @@ class CommitOrder {
   // Of a member's `record`, the intents are those it is to complete.
   Result<Positions> recover(Context& context, const PipelineRecord& record);
   // Commits one epoch in the sink's order. An error leaves it to recover(), at the next start or by this very process.
-  Result<void> commit(Context& context, const EpochData& epoch);
+  Result<void> commit(Context& context, EpochData& epoch);
   // Before the lanes hand in their parts of an epoch.
   void cut(Epoch epoch) { parts_.main->cut(epoch); }
   // An epoch in which there was nothing.

@@ -140,7 +140,9 @@ Result<SchemaPtr> FileSource::fetch_schema(Context& context) {
     file_schema_ = TRY(infer(context, objects));
   }
   TRY(complete_schema());
-  for (const auto& object : objects) schema_checked_.insert(object.version);
+  if (watch_) {
+    for (const auto& object : objects) schema_checked_.insert(object.version);
+  }
   if (!surveyed_) listed_ = std::move(objects);
   return full_schema_;
 }

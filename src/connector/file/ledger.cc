@@ -118,6 +118,10 @@ Work Ledger::make_work(const std::string& base, const ObjectInfo& object, Codec 
   position.version = object.version;
   position.head = head;
   if (without_suffix(base, "#" + object.version) != object.path) position.path = object.path;
+  if (!policy_.watch) {
+    if (!policy_.version_is_content) handed_out_.insert(object.version);
+    return work;
+  }
   Entry entry{position, base, object.path, true};
   forget(work.id);
   put(work.id, std::move(entry));
@@ -174,6 +178,8 @@ std::vector<Work> Ledger::rest_of(const ObjectInfo& object, Codec codec, const E
 
 Result<std::vector<Work>> Ledger::compare(Context& context, Store& store, const ObjectInfo& object, Codec codec) {
   std::lock_guard lock(mutex_);
+  // One file under two names (hard links) is read once.
+  if (handed_out_.contains(object.version)) return std::vector<Work>{};
   auto given_up = given_up_.find(object.path);
   if (given_up != given_up_.end()) {
     const auto& then = given_up->second.object;
@@ -188,7 +194,9 @@ Result<std::vector<Work>> Ledger::compare(Context& context, Store& store, const 
       if (copy.is_copy) return std::move(copy.rest);
     }
     for (const auto& id : ids) retire(id);
-    return std::vector<Work>{make_work(new_base(object), object, codec, 0, kToTheEnd, {})};
+    std::vector<Work> all;
+    all.push_back(make_work(new_base(object), object, codec, 0, kToTheEnd, {}));
+    return all;
   };
   if (ids.empty()) return unknown();
   if (std::any_of(ids.begin(), ids.end(), [&](const SplitId& id) { return entries_.at(id).busy; })) {
@@ -267,18 +275,21 @@ Result<Ledger::Copy> Ledger::compressed_copy(Context& context, Store& store, con
 }
 
 void Ledger::record(const SplitId& id, const FilePosition& position) {
+  if (!policy_.watch) return;
   std::lock_guard lock(mutex_);
   auto entry = entries_.find(id);
   if (entry != entries_.end()) entry->second.position = position;
 }
 
 void Ledger::release(const SplitId& id) {
+  if (!policy_.watch) return;
   std::lock_guard lock(mutex_);
   auto entry = entries_.find(id);
   if (entry != entries_.end()) entry->second.busy = false;
 }
 
 void Ledger::give_up(const SplitId& id, const ObjectInfo& object, WallTime until) {
+  if (!policy_.watch) return;
   release(id);
   std::lock_guard lock(mutex_);
   given_up_[object.path] = {object, until};

@@ -54,7 +54,8 @@ class Ledger {
   // Replaces fresh work by a part of it, [begin, end). Its own id is free again.
   Work part_of(const Work& work, int64_t begin, int64_t end, bool at_record_start);
 
-  // From readers: how far `id` has come (also unfinished), and that nobody reads it now.
+  // From readers: how far `id` has come (also unfinished), and that nobody reads it now. Of use to later listings only,
+  // which there are while watching; the same goes for what is handed out.
   void record(const SplitId& id, const FilePosition& position);
   void release(const SplitId& id);
   // Like release(), and the file is left alone until it changes or that time has come.
@@ -96,6 +97,7 @@ class Ledger {
   std::unordered_map<SplitId, Entry> entries_;
   std::unordered_map<std::string, std::set<SplitId>> by_version_;
   std::unordered_map<std::string, std::string> version_of_base_;
+  std::unordered_set<std::string> handed_out_;         // versions, while not watching
   std::unordered_map<std::string, ObjectInfo> alive_;  // the current listing, by version
   std::unordered_set<std::string> alive_paths_;
   struct GivenUp {

@@ -8,12 +8,11 @@
 #include <arrow/io/interfaces.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json_string.h"
 #include "batch/arrow_result.h"
 
 namespace sluice::file {
 namespace {
-
-std::string to_text(const Fingerprint& print) { return fmt::format("{:x}/{}", print.hash, print.bytes); }
 
 std::optional<Fingerprint> parse_fingerprint(const std::string& text) {
   Fingerprint print;
@@ -41,14 +40,19 @@ Result<Fingerprint> fingerprint_at(arrow::io::RandomAccessFile& file, int64_t of
 
 // By hand: with ten thousand small files the tokens are a good part of the work.
 Position FilePosition::token() const {
-  std::string out = fmt::format(R"({{"at":{})", at);
+  std::string out;
+  out.reserve(160);
+  auto put = [&]<typename... T>(fmt::format_string<T...> format, T&&... values) {
+    fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
+  };
+  put(R"({{"at":{})", at);
   if (done) out += R"(,"done":true)";
-  if (begin != 0 || end != kToTheEnd) out += fmt::format(R"(,"begin":{})", begin);
-  if (end != kToTheEnd) out += fmt::format(R"(,"end":{})", end);
-  out += fmt::format(R"(,"size":{},"mtime":{},"version":{})", bytes, modified.time_since_epoch().count(),
-                     nlohmann::json(version).dump());
-  if (head.bytes > 0) out += fmt::format(R"(,"fp":"{}")", to_text(head));
-  if (tail.bytes > 0) out += fmt::format(R"(,"tail":"{}")", to_text(tail));
+  if (begin != 0 || end != kToTheEnd) put(R"(,"begin":{})", begin);
+  if (end != kToTheEnd) put(R"(,"end":{})", end);
+  put(R"(,"size":{},"mtime":{},"version":)", bytes, modified.time_since_epoch().count());
+  append_json_string(version, out);
+  if (head.bytes > 0) put(R"(,"fp":"{:x}/{}")", head.hash, head.bytes);
+  if (tail.bytes > 0) put(R"(,"tail":"{:x}/{}")", tail.hash, tail.bytes);
   if (!path.empty()) {
     out += R"(,"path":)" + nlohmann::json(path).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   }

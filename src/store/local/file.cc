@@ -18,6 +18,8 @@ namespace sluice::local {
 namespace {
 
 constexpr int64_t kReadAheadFrom = 256 << 10;  // below it the kernel's first read-ahead has the whole file anyway
+// A buffer of up to this much is allocated without asking how much there is to read.
+constexpr int64_t kSmallRead = 128 << 10;
 
 // pread() into Arrow's buffers. Not memory-mapped: a file that shrinks while it is read (copytruncate) would raise
 // SIGBUS, and a mapping costs more than a read for small files and no less for large ones.
@@ -76,14 +78,20 @@ class LocalFile final : public arrow::io::RandomAccessFile {
       if (n < 0) return path_status(errno, "read", path_);
       if (n == 0) break;
       got += n;
+      // Less than was asked for, up to where the file ended when it was looked at: that is its end, without asking
+      // again.
+      if (got < nbytes && position + got == bytes_) break;
     }
     return got;
   }
 
   // Allocates for what the file has, not for what was asked: a small file read with a large window stays cheap.
   arrow::Result<std::shared_ptr<arrow::Buffer>> read_buffer(int64_t position, int64_t nbytes) {
-    if (position + nbytes > bytes_) ARROW_RETURN_NOT_OK(GetSize().status());
-    int64_t there = std::clamp<int64_t>(bytes_ - position, 0, nbytes);
+    int64_t there = nbytes;
+    if (nbytes > kSmallRead) {
+      if (position + nbytes > bytes_) ARROW_RETURN_NOT_OK(GetSize().status());
+      there = std::clamp<int64_t>(bytes_ - position, 0, nbytes);
+    }
     ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateResizableBuffer(there));
     ARROW_ASSIGN_OR_RAISE(auto got, pread_all(position, there, buffer->mutable_data()));
     if (got < there) ARROW_RETURN_NOT_OK(buffer->Resize(got));
@@ -104,9 +112,10 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> open_file(const ObjectInfo&
     fd = ::open(object.path.c_str(), O_RDONLY | O_CLOEXEC);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return path_error(errno, "read", object.path);
-  auto file = std::make_shared<LocalFile>(fd, object.path, object.bytes);
   struct stat status = {};
-  if (::fstat(fd, &status) != 0) return path_error(errno, "read", object.path);
+  const int failed = ::fstat(fd, &status) == 0 ? 0 : errno;
+  auto file = std::make_shared<LocalFile>(fd, object.path, status.st_size);
+  if (failed != 0) return path_error(failed, "read", object.path);
   if (!object.version.empty() && object.version != fmt::format("{}:{}", status.st_dev, status.st_ino)) {
     return transient("{} was replaced by another file after it was listed", object.path);
   }

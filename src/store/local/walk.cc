@@ -24,12 +24,15 @@ struct Entry {
   unsigned char type;  // DT_REG, DT_DIR, DT_LNK, DT_UNKNOWN, …
 };
 
-// The entries of a folder, unsorted. nullopt when the folder is gone: it vanished after its name was read.
-Result<std::optional<std::vector<Entry>>> read_folder(const std::string& path) {
-  struct Close {
-    void operator()(DIR* dir) const { ::closedir(dir); }
-  };
-  std::unique_ptr<DIR, Close> dir(::opendir(path.c_str()));
+struct CloseFolder {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+using OpenFolder = std::unique_ptr<DIR, CloseFolder>;
+
+// The entries of a folder, unsorted. nullopt when the folder is gone: it vanished after its name was read. With
+// `opened` it stays open: looking at an entry from there spares the kernel the way down to it.
+Result<std::optional<std::vector<Entry>>> read_folder(const std::string& path, OpenFolder* opened = nullptr) {
+  OpenFolder dir(::opendir(path.c_str()));
   if (dir == nullptr) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return path_error(errno, "list the folder", path);
@@ -43,6 +46,7 @@ Result<std::optional<std::vector<Entry>>> read_folder(const std::string& path) {
     if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type});
   }
   if (errno != 0) return path_error(errno, "list the folder", path);
+  if (opened != nullptr) *opened = std::move(dir);
   return std::optional(std::move(entries));
 }
 
@@ -125,28 +129,29 @@ class Walk {
     }
     drop_seen(own, folder.states);
     if (folder.states.empty()) return {};
-    auto entries = TRY(read_folder(folder.path));
+    OpenFolder opened;
+    auto entries = TRY(read_folder(folder.path, &opened));
     if (!entries) return {};
     for (auto& entry : *entries) {
       if (owner_of(entry.name)) continue;
       auto [next, wanted] = follow(glob_, folder.states, entry.name);
       if (!wanted && next.empty()) continue;
       if (!wanted && entry.type != DT_DIR && entry.type != DT_LNK && entry.type != DT_UNKNOWN) continue;
-      TRY(take(join(folder.path, entry.name), entry.type, std::move(next), wanted));
+      TRY(take(::dirfd(opened.get()), entry, join(folder.path, entry.name), std::move(next), wanted));
     }
     return {};
   }
 
-  Result<void> take(std::string path, unsigned char type, States next, bool wanted) {
-    if (type == DT_DIR) return enter(std::move(path), std::move(next), false), Result<void>();
+  Result<void> take(int folder, const Entry& entry, std::string path, States next, bool wanted) {
+    if (entry.type == DT_DIR) return enter(std::move(path), std::move(next), false), Result<void>();
     struct stat status = {};
-    if (::stat(path.c_str(), &status) != 0) {
+    if (::fstatat(folder, entry.name.c_str(), &status, 0) != 0) {
       // Gone since the folder was read, a dangling link, or a link in a circle: no file.
       if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return {};
       return path_error(errno, "read", path);
     }
     if (S_ISDIR(status.st_mode)) {
-      enter(std::move(path), std::move(next), type == DT_LNK);
+      enter(std::move(path), std::move(next), entry.type == DT_LNK);
     } else if (S_ISREG(status.st_mode) && wanted) {
       found_.objects.push_back(describe(std::move(path), status));
     }
