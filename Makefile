@@ -36,7 +36,8 @@ lint: build ## clang-format and clang-tidy over src, include, tests and bench
 	@tools/lint
 
 bench: build ## benchmarks against peers
-	@if [ -e bench/run ]; then bench/run; else echo "bench: no bench/run yet"; fi
+	@tools/deps bench
+	@bench/run
 
 soak: build ## hours of load with random kills
 	@if [ -e tests/soak/run ]; then tests/soak/run; else echo "soak: no tests/soak/run yet"; fi

@@ -1,0 +1,138 @@
+"""The servers that run beside a workload, in the state that each of its commands finds them in.
+
+postgres: {"settings": of postgresql.conf, "once": a file of sql/, "each": another, run before each command, "replica":
+another, run in a second database, "variables": of those files}. s3: what objects there are. kafka: {"messages": how many
+the topic `rows` has, "topic": another one, new for each command}.
+"""
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+
+from commands import DATA, ROOT
+from inputs import make_topic, put_objects
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+SQL = ROOT / "bench" / "sql"
+# Transactions reach a subscriber whole, as they do by default.
+SETTINGS = """
+shared_buffers = 256MB
+max_wal_size = 8GB
+logical_decoding_work_mem = 64MB
+wal_sender_timeout = 60s
+autovacuum = off
+"""
+
+
+class Beside:
+    """What the servers of one workload are to its commands."""
+
+    def __init__(self):
+        self.places = {}
+        self.environment = {}
+        self.before_each = []
+        self.database = None
+        self.replica = None
+        self.kafka = None
+        self.commands_prepared = 0
+
+    def prepare(self):
+        """For one command: what an earlier one wrote is gone; {run} is a name of its own."""
+        self.commands_prepared += 1
+        self.places["{run}"] = str(self.commands_prepared)
+        for step in self.before_each:
+            step()
+
+    def fill(self, command):
+        for place, text in self.places.items():
+            command = [part.replace(place, text) for part in command]
+        return command
+
+    def holds(self, query):
+        return self.database.value(query) is True
+
+    def server_cpu(self):
+        """CPU seconds of the PostgreSQL server until now; nothing where there is none."""
+        if self.database is None:
+            return None
+        import psutil
+
+        postmaster = psutil.Process(self.database.server.server.process.pid)
+        times = postmaster.cpu_times()
+        seconds = times.user + times.system + times.children_user + times.children_system
+        for child in postmaster.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                seconds += sum(child.cpu_times()[:2])
+        return seconds
+
+
+def psql(database, file, variables):
+    command = ["psql", database.url(), "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", str(SQL / file)]
+    for name, value in variables.items():
+        command += ["-v", f"{name}={value}"]
+    quiet = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=quiet)
+
+
+def add_postgres(beside, services, wanted):
+    from services.postgres import PASSWORD, USER, running_postgres
+
+    server = services.enter_context(running_postgres(SETTINGS + wanted.get("settings", "")))
+    variables = wanted.get("variables", {})
+    beside.database = database = server.make_database()
+    beside.places |= {"{location}": database.location(), "{url}": database.url(), "{host}": "127.0.0.1",
+                      "{port}": str(server.port), "{user}": USER, "{database}": database.name}
+    beside.environment["PGPASSWORD"] = PASSWORD
+    if "once" in wanted:
+        psql(database, wanted["once"], variables)
+    if "each" in wanted:
+        beside.before_each.append(lambda: psql(database, wanted["each"], variables))
+    if "replica" in wanted:
+        beside.replica = server.make_database()
+        beside.places["{replica}"] = beside.replica.location()
+        beside.before_each.append(lambda: psql(beside.replica, wanted["replica"], variables))
+
+
+def add_s3(beside, services, objects):
+    from services.s3 import running_s3
+
+    folder = DATA / "s3"
+    services.callback(shutil.rmtree, folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    server = services.enter_context(running_s3("versitygw", str(folder)))
+    bucket = server.make_bucket("bench")
+    for key, path in objects.items():
+        put_objects(bucket, key, path)
+    beside.places |= {"{bucket}": bucket.name, "{endpoint}": bucket.endpoint, "{options}": bucket.options()}
+    beside.environment |= {name: value for name, value in bucket.env.items() if value}
+
+    def empty():
+        for key in bucket.keys("out"):
+            bucket.client.delete_object(Bucket=bucket.name, Key=key)
+
+    beside.before_each.append(empty)
+
+
+def add_kafka(beside, services, wanted):
+    from services.kafka import running_kafka
+
+    beside.kafka = kafka = services.enter_context(running_kafka())
+    if "messages" in wanted:
+        make_topic(kafka.brokers, wanted["messages"])
+    if "topic" in wanted:
+        beside.before_each.append(lambda: kafka.make_topic(4, beside.fill([wanted["topic"]])[0]))
+    beside.places["{brokers}"] = kafka.brokers
+    services.callback(lambda: vars(kafka).pop("admin", None))  # it would go on looking for brokers that are gone
+
+
+@contextlib.contextmanager
+def running(workload):
+    beside = Beside()
+    with contextlib.ExitStack() as services:
+        for name, add in (("postgres", add_postgres), ("s3", add_s3), ("kafka", add_kafka)):
+            if name in workload:
+                add(beside, services, workload[name])
+        yield beside
