@@ -198,6 +198,15 @@ class Kafka:
         settings = {key.replace("_", "."): str(value) for key, value in settings.items()}
         for made in self.admin.create_topics([NewTopic(name, partitions, replication, config=settings)]).values():
             made.result(30)
+
+        def is_known():  # what the controller has made, the brokers learn a moment later
+            found = self.admin.list_topics(name, timeout=10).topics[name].partitions
+            return len(found) == partitions and all(partition.leader >= 0 for partition in found.values())
+
+        deadline = time.monotonic() + 30
+        while not is_known():
+            assert time.monotonic() < deadline, f"topic {name} has no leaders after 30 s"
+            time.sleep(0.02)
         return name
 
     def add_partitions(self, topic, total):

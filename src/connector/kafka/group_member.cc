@@ -202,7 +202,7 @@ Result<void> GroupMember::poll(Millis time, bool only_if_free) {
   }
 }
 
-Result<void> GroupMember::each_change(const std::function<Result<void>(const Change&)>& answer) {
+Result<void> GroupMember::each_change(const std::function<Result<bool>(const Change&)>& answer) {
   std::lock_guard polling(polling_);
   while (true) {
     Change change;
@@ -211,7 +211,7 @@ Result<void> GroupMember::each_change(const std::function<Result<void>(const Cha
       if (changes_.empty()) return {};
       change = changes_.front();
     }
-    TRY(answer(change));
+    if (!TRY(answer(change))) return {};
     std::lock_guard lock(mutex_);
     changes_.pop_front();
   }

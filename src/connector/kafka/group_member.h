@@ -38,9 +38,10 @@ class GroupMember {
   // Keeps the membership alive and collects changes; waits up to `time` for something to happen. A topic or group that
   // may not be read is an error. With `only_if_free`, returns at once when somebody else polls.
   Result<void> poll(Millis time, bool only_if_free = false);
-  // Hands changes to `answer`, oldest first, while nothing is polled; one that fails comes again next time. Each is
-  // answered by assign() or, when the partitions are free, let_go(); what is lost needs no answer.
-  Result<void> each_change(const std::function<Result<void>(const Change&)>& answer);
+  // Hands changes to `answer`, oldest first, while nothing is polled, until it says false; that one, and one that
+  // fails, comes again next time. Each is answered by assign() or, when the partitions are free, let_go(); what is lost
+  // needs no answer.
+  Result<void> each_change(const std::function<Result<bool>(const Change&)>& answer);
 
   // Answers Change::given: each partition is read from its offset on.
   Result<void> assign(std::span<const PartitionOffset> partitions);

@@ -147,12 +147,16 @@ Result<SplitEvents> GroupSource::poll_splits(Context& context, Deadline deadline
     std::lock_guard lock(mutex_);
     if (failed_) return *std::exchange(failed_, std::nullopt);
   }
-  TRY(member_->each_change([&](const GroupMember::Change& change) -> Result<void> {
+  TRY(member_->each_change([&](const GroupMember::Change& change) -> Result<bool> {
+    // Whoever reads what was lost is still there, at the queue of the partition. Should that be given back to us now,
+    // he would take its first messages from whoever is to read them.
+    if (!events.lost.empty() && change.kind != GroupMember::Change::Kind::lost) return false;
     std::vector<SplitId> splits;
     for (const auto& partition : change.partitions) splits.push_back(split_of(partition));
     switch (change.kind) {
       case GroupMember::Change::Kind::given:
-        return take(context, change.partitions, events);
+        TRY(take(context, change.partitions, events));
+        return true;
       case GroupMember::Change::Kind::taken: {
         context.log.info("the group takes partitions back",
                          {{"partitions", fmt::format("{}", fmt::join(splits, ", "))}});
@@ -164,7 +168,8 @@ Result<SplitEvents> GroupSource::poll_splits(Context& context, Deadline deadline
           events.revoked.push_back(split);
         }
         std::erase_if(events.added, [&](const Split& split) { return unreleased_.contains(split.id); });
-        return unreleased_.empty() ? let_go(context) : Result<void>();
+        if (unreleased_.empty()) TRY(let_go(context));
+        return true;
       }
       case GroupMember::Change::Kind::lost:
         for (const auto& split : splits) {
@@ -178,9 +183,9 @@ Result<SplitEvents> GroupSource::poll_splits(Context& context, Deadline deadline
         forget(change.partitions);
         taken_.clear();
         unreleased_.clear();
-        return {};
+        return true;
     }
-    return {};
+    return true;
   }));
   return events;
 }

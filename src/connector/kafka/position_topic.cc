@@ -10,6 +10,7 @@ namespace {
 
 constexpr Millis kStep{200};
 constexpr Millis kSayAfter{3'000};
+constexpr Millis kSilence{500};
 
 std::string field(const char* name, const std::string& value) {
   std::string out = fmt::format("\"{}\":", name);
@@ -121,6 +122,7 @@ Result<std::optional<std::string>> PositionReader::read_one(Millis patience, Rem
     if (error.fault == Fault::transient) return nothing;  // librdkafka tries on; the caller's patience ends
     return error;
   }
+  heard_ = system_clock().steady();
   const std::string_view key(static_cast<const char*>(message->key), message->key_len);
   if (!key.starts_with(topic_.key_prefix())) return nothing;
   const auto name = nlohmann::json::parse(key, nullptr, /*allow_exceptions=*/false);
@@ -149,22 +151,28 @@ Result<std::optional<std::string>> PositionReader::read_one(Millis patience, Rem
   return std::optional(entry.session);
 }
 
-Result<void> PositionReader::read_until(Context& context, const std::string& session, RememberedState& state) {
+Result<void> PositionReader::read_until(Context& context, const std::string& session, RememberedState& state,
+                                        const OnSilence& on_silence) {
   const auto began = context.clock.steady();
   auto told = began;
+  auto asked = heard_ = began;
   while (true) {
     if (context.stop.stop_requested()) return cancelled();
     const auto seen = TRY(read_one(kStep, state));
     if (seen == session) return {};
     if (auto broken = client_->broken(); broken.has_value()) return *std::move(broken);
     const auto now = context.clock.steady();
+    if (now - std::max(asked, heard_) >= kSilence) {
+      TRY(on_silence(std::chrono::duration_cast<Millis>(now - heard_)));
+      asked = context.clock.steady();
+    }
     if (now - told < kSayAfter) continue;
-    // Records become readable in their order: a transaction of another pipeline that died just before its commit holds
-    // up those behind it, until its process starts again or it times out.
+    // Records become readable in their order: a transaction of a process that died just before its commit holds up
+    // those behind it, until it is fenced, starts again or times out.
     told = now;
     (void)TRY(client_->topic(topic_.name(), context.stop));  // or nobody answers at all
     context.log.info(
-        "waiting until positions can be read: another pipeline's transaction is still open",
+        "waiting until positions can be read: another transaction is still open",
         {{"topic", topic_.name()}, {"waited", format_duration(std::chrono::duration_cast<Millis>(now - began))}});
   }
 }

@@ -5,6 +5,7 @@
 // for the pipeline; whoever takes over writes its own first, and has read everything once that one comes by.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -56,8 +57,11 @@ class PositionReader {
   PositionReader(const PositionReader&) = delete;
   PositionReader& operator=(const PositionReader&) = delete;
 
-  // Reads on until the writer record of `session` has come by: everything committed before it is in `state` then.
-  Result<void> read_until(Context& context, const std::string& session, RememberedState& state);
+  // Reads on until the writer record of `session` has come by: everything committed before it is in `state` then. While
+  // an open transaction holds that up, `on_silence` is asked twice a second, and told for how long.
+  using OnSilence = std::function<Result<void>(Millis)>;
+  Result<void> read_until(Context& context, const std::string& session, RememberedState& state,
+                          const OnSilence& on_silence);
   // Looks for `patience` whether somebody else than `session` writes under this id; for whoever wants to tell a name.
   std::optional<WriterEntry> find_other(Context& context, const std::string& id, const std::string& session,
                                         Millis patience);
@@ -73,6 +77,7 @@ class PositionReader {
   const PositionTopic& topic_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<rd_kafka_topic_t, TopicDeleter> handle_;
+  SteadyTime heard_ = system_clock().steady();  // when the last record came
   bool started_ = false;
 };
 

@@ -2,10 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace sluice::kafka {
 namespace {
 
 constexpr Millis kNamePatience{2'000};
+// So long a member waits for another one's transaction before it looks who is alive.
+constexpr Millis kMemberPatience{4'000};
 
 std::string owner_name() {
   char host[256] = "localhost";
@@ -24,7 +28,8 @@ std::string Takeover::session() const {
 }
 
 Result<void> Takeover::mark(Context& context, Producer& producer, PositionReader& reader,
-                            const std::vector<std::string>& gone, RememberedState& state) {
+                            const std::set<std::string>& gone, RememberedState& state,
+                            const PositionReader::OnSilence& on_silence) {
   WriterEntry entry;
   entry.owner = owner_name();
   {
@@ -38,7 +43,7 @@ Result<void> Takeover::mark(Context& context, Producer& producer, PositionReader
   TRY(producer.begin(context));
   TRY(producer.send(context, piece));
   TRY(producer.commit(context));
-  return reader.read_until(context, entry.session, state);
+  return reader.read_until(context, entry.session, state, on_silence);
 }
 
 Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& shape, const IsDead& is_dead) {
@@ -47,23 +52,37 @@ Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& sh
   crash_point("kafka.fence.taken");
   auto reader = TRY(PositionReader::open(context, settings_.cluster, topic_));
   RememberedState state;
-  auto marked = mark(context, *taken.producer, *reader, {}, state);
-  if (!marked.ok() && taken.producer->fenced()) return explain(context, *taken.producer);
-  TRY(std::move(marked));
-  crash_point("kafka.fence.marked");
-  std::vector<std::string> dead;
-  for (const auto& [id, entry] : state.writers) {
-    if (id != shape.transactional_id && is_dead(id)) dead.push_back(id);
-  }
-  if (!dead.empty()) {
-    for (const auto& id : dead) {
+  std::set<std::string> fenced;
+  const auto fence_the_dead = [&]() -> Result<void> {
+    for (const auto& [id, entry] : state.writers) {
+      if (id == shape.transactional_id || fenced.contains(id) || !is_dead(id)) continue;
       ProducerShape other = shape;
       other.transactional_id = id;
       (void)TRY(Producer::open(context, settings_.cluster, other).while_doing("fencing a predecessor"));
       crash_point("kafka.fence.other");
+      fenced.insert(id);
     }
+    return {};
+  };
+  // It may be one of them that died with a transaction open, and our own record lies behind that.
+  const auto on_silence = [&](Millis silent) -> Result<void> {
+    TRY(fence_the_dead());
+    const bool others = std::any_of(state.writers.begin(), state.writers.end(), [&](const auto& writer) {
+      return writer.first != shape.transactional_id && !fenced.contains(writer.first);
+    });
+    if (!member_ || !others || silent < kMemberPatience) return {};
+    return transient("{}: another member of pipeline '{}' has a transaction open, or has died with it meanwhile",
+                     settings_.cluster.where, settings_.pipeline);
+  };
+  auto marked = mark(context, *taken.producer, *reader, {}, state, on_silence);
+  if (!marked.ok() && taken.producer->fenced()) return explain(context, *taken.producer);
+  TRY(std::move(marked));
+  crash_point("kafka.fence.marked");
+  TRY(fence_the_dead());
+  if (!fenced.empty()) {
     // What they committed before they were fenced stands before this record.
-    TRY(mark(context, *taken.producer, *reader, dead, state));
+    const std::set<std::string> gone = fenced;
+    TRY(mark(context, *taken.producer, *reader, gone, state, on_silence));
     crash_point("kafka.fence.others");
   }
   taken.held = std::move(state.positions);

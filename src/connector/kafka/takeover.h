@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "connector/kafka/position_topic.h"
@@ -35,8 +36,8 @@ class Takeover {
 
  private:
   // Writes our own record in a transaction, forgets `gone`, and reads up to it.
-  Result<void> mark(Context& context, Producer& producer, PositionReader& reader, const std::vector<std::string>& gone,
-                    RememberedState& state);
+  Result<void> mark(Context& context, Producer& producer, PositionReader& reader, const std::set<std::string>& gone,
+                    RememberedState& state, const PositionReader::OnSilence& on_silence);
   std::string session() const;
 
   const SinkSettings& settings_;
