@@ -81,8 +81,7 @@ Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& sh
   TRY(fence_the_dead());
   if (!fenced.empty()) {
     // What they committed before they were fenced stands before this record.
-    const std::set<std::string> gone = fenced;
-    TRY(mark(context, *taken.producer, *reader, gone, state, on_silence));
+    TRY(mark(context, *taken.producer, *reader, fenced, state, on_silence));
     crash_point("kafka.fence.others");
   }
   taken.held = std::move(state.positions);
