@@ -84,5 +84,21 @@ TEST(SplitQueueTest, AGrownSplitGoesBackToItsLane) {
   EXPECT_TRUE(queue.claim(1, in(0), stop.get_token()).has_value());
 }
 
+TEST(SplitQueueTest, ALaneThatWaitsForSplitsComesBackWhenAnEpochIsToBeCut) {
+  SplitQueue queue({});
+  std::stop_source stop;
+  std::atomic<bool> back{false};
+  const auto deadline = in(60'000);
+  std::jthread lane([&] {
+    EXPECT_FALSE(queue.claim(0, deadline, stop.get_token()).has_value());
+    back = true;
+  });
+  while (!back && std::chrono::steady_clock::now() < deadline) {
+    queue.wake();  // again, because it may have come before the lane waited
+    std::this_thread::sleep_for(Millis(1));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now(), deadline);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -38,6 +38,7 @@ bool Stretch::cut_due(Context& context, SteadyTime began) const {
 Result<EpochData> Stretch::cut(Context& context, Epoch epoch) {
   shared_.order.cut(epoch);
   gate_.open_cut(epoch);
+  for (auto& feed : feeds_) feed.splits.wake();  // lanes that have nothing to read hand in at once, too
   std::optional<std::vector<LanePart>> parts;
   while (!parts.has_value()) {
     if (context.stop.stop_requested() || gate_.error().has_value() || gate_.lost_splits()) return cancelled();

@@ -68,9 +68,10 @@ std::optional<SplitQueue::Bundle> SplitQueue::take(int lane) {
 std::optional<SplitQueue::Bundle> SplitQueue::claim(int lane, Deadline deadline, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   std::optional<Bundle> bundle;
+  const uint64_t wakes = wakes_;
   changed_.wait_until(lock, stop, deadline, [&] {
     bundle = take(lane);
-    return bundle.has_value() || finished_;
+    return bundle.has_value() || finished_ || wakes_ != wakes;
   });
   return bundle;
 }
@@ -104,6 +105,12 @@ int64_t SplitQueue::added() const {
   return added_;
 }
 
-void SplitQueue::wake() { changed_.notify_all(); }
+void SplitQueue::wake() {
+  {
+    std::lock_guard lock(mutex_);
+    ++wakes_;
+  }
+  changed_.notify_all();
+}
 
 }  // namespace sluice

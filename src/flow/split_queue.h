@@ -36,7 +36,7 @@ class SplitQueue {
 
   void add(std::vector<Split> splits);
   void set_finished();  // nothing will be added again
-  // A bundle for `lane`, or nullopt when none is there before the deadline.
+  // A bundle for `lane`, or nullopt when none is there before the deadline or wake().
   std::optional<Bundle> claim(int lane, Deadline deadline, const std::stop_token& stop);
   std::optional<Bundle> try_claim(int lane);
   void done(const Bundle& bundle);
@@ -44,7 +44,7 @@ class SplitQueue {
   [[nodiscard]] bool drained() const;         // finished, nothing queued, nothing claimed
   [[nodiscard]] int64_t bytes_total() const;  // of all splits ever added
   [[nodiscard]] int64_t added() const;        // splits ever added
-  void wake();
+  void wake();  // whoever waits in claim() has something else to look at
 
  private:
   bool fits(int lane, const Split& split) const;
@@ -61,6 +61,7 @@ class SplitQueue {
   int64_t bytes_total_ = 0;
   int64_t added_ = 0;
   int claimed_ = 0;
+  uint64_t wakes_ = 0;
   bool finished_ = false;
 };
 

@@ -247,7 +247,7 @@ Result<void> Connection::begin_copy_in(const std::string& sql) {
 }
 
 Result<void> Connection::copy_write(std::string_view bytes) {
-  constexpr size_t kPiece = 1 << 20;
+  constexpr size_t kPiece = 256 << 10;  // libpq and the server each copy a message while it is in a near cache
   while (!bytes.empty()) {
     const size_t piece = std::min(bytes.size(), kPiece);
     const int sent = PQputCopyData(handle_.get(), bytes.data(), static_cast<int>(piece));
