@@ -11,7 +11,7 @@ from measuring import started, wait_until
 
 CHANGES_A_SECOND = 5000
 CHANGES_A_TRANSACTION = 10
-SECONDS = 30
+SECONDS = 20
 WARM_UP = 2  # seconds that do not count
 COMMITTED = "SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM accounts"
 NEWEST = "SELECT max(id) FROM accounts"

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 from commands import DATA, ROOT
 from inputs import make_topic, put_objects
@@ -37,6 +38,7 @@ class Beside:
         self.replica = None
         self.kafka = None
         self.commands_prepared = 0
+        self.server_processes = 0
 
     def prepare(self):
         """For one command: what an earlier one wrote is gone; {run} is a name of its own."""
@@ -44,6 +46,11 @@ class Beside:
         self.places["{run}"] = str(self.commands_prepared)
         for step in self.before_each:
             step()
+        if self.database is not None:
+            import psutil
+
+            time.sleep(0.1)  # the last of the preparing connections ends
+            self.server_processes = len(psutil.Process(self.database.server.server.process.pid).children())
 
     def fill(self, command):
         for place, text in self.places.items():
@@ -60,6 +67,9 @@ class Beside:
         import psutil
 
         postmaster = psutil.Process(self.database.server.server.process.pid)
+        deadline = time.monotonic() + 2
+        while len(postmaster.children()) > self.server_processes and time.monotonic() < deadline:
+            time.sleep(0.01)  # those of the command's connections: the server has their times once it has reaped them
         times = postmaster.cpu_times()
         seconds = times.user + times.system + times.children_user + times.children_system
         for child in postmaster.children():

@@ -98,7 +98,8 @@ def changes(rows):
         },
         "replica_latency": {
             "input": [],
-            "postgres": {"settings": "track_commit_timestamp = on", "once": "changes.sql", "each": "next_slot.sql",
+            # A log that is written later is also sent later, by wal_writer_delay.
+            "postgres": {"settings": "track_commit_timestamp = on\nsynchronous_commit = on", "once": "changes.sql", "each": "next_slot.sql",
                          "replica": "replica.sql", "variables": {"transactions": 10}},
             "sluice": stream(follow("100ms", "postgresql('{replica}?table=accounts')"), DELIVERED, flags=LIMIT),
             "measure": measure_latency,
