@@ -44,7 +44,7 @@ class SplitQueue {
   [[nodiscard]] bool drained() const;         // finished, nothing queued, nothing claimed
   [[nodiscard]] int64_t bytes_total() const;  // of all splits ever added
   [[nodiscard]] int64_t added() const;        // splits ever added
-  void wake();  // whoever waits in claim() has something else to look at
+  void wake();                                // whoever waits in claim() has something else to look at
 
  private:
   bool fits(int lane, const Split& split) const;
