@@ -1,7 +1,9 @@
 #include "postgres/decode.h"
 
+#include <array>
 #include <bit>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 #include <arrow/array.h>
@@ -123,17 +125,30 @@ struct Jsonb {
   static Result<std::string_view> text(std::string_view text) { return text; }
 };
 
+// 00010203…: the digits of each byte.
+constexpr auto kHexPairs = [] {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (size_t byte = 0; byte < pairs.size(); ++byte) pairs[byte] = {kHex[byte >> 4], kHex[byte & 15]};
+  return pairs;
+}();
+
+// A value's text without an allocation.
+struct UuidText {
+  std::array<char, 36> digits;
+  explicit operator std::string_view() const { return {digits.data(), digits.size()}; }
+};
+
 struct Uuid {
   using Builder = arrow::StringBuilder;
-  static Result<std::string> binary(std::string_view bytes) {
+  static Result<UuidText> binary(std::string_view bytes) {
     if (bytes.size() != 16) return wrong_size(bytes.size(), "uuid");
-    constexpr std::string_view kHex = "0123456789abcdef";
-    std::string out;
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-      const auto byte = static_cast<unsigned char>(bytes[i]);
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
+    UuidText out;
+    char* at = out.digits.data();
+    for (size_t i = 0; i < 16; ++i) {
+      if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
+      std::memcpy(at, kHexPairs[static_cast<unsigned char>(bytes[i])].data(), 2);
+      at += 2;
     }
     return out;
   }
@@ -188,14 +203,20 @@ class Simple final : public ColumnDecoder {
  private:
   template <typename Value>
   Result<void> append(const Value& value, size_t size) {
-    // A database in SQL_ASCII sends whatever bytes were put into it.
-    if constexpr (std::is_same_v<typename Reader::Builder, arrow::StringBuilder>) {
-      if (!arrow::util::ValidateUTF8(std::string_view(value))) {
+    constexpr bool kIsText = std::is_same_v<typename Reader::Builder, arrow::StringBuilder>;
+    // A database in SQL_ASCII sends whatever bytes were put into it. Text that was made here is of digits.
+    if constexpr (kIsText && std::is_same_v<Value, std::string_view>) {
+      if (!arrow::util::ValidateUTF8(value)) {
         return user_error("text that is not valid UTF-8; select convert_from(…) or read it as bytea");
       }
     }
     bytes_ += static_cast<int64_t>(size) + 4;
-    auto status = builder_.Append(value);
+    arrow::Status status;
+    if constexpr (kIsText) {
+      status = builder_.Append(std::string_view(value));
+    } else {
+      status = builder_.Append(value);
+    }
     if (!status.ok()) return to_result(status);
     return {};
   }
