@@ -44,7 +44,7 @@ class MemoryShare {
   }
 
  private:
-  static constexpr int64_t kParts = 8;
+  static constexpr int64_t kParts = 12;
   std::atomic<int64_t> used_{0};
 };
 

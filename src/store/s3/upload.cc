@@ -17,6 +17,8 @@ namespace {
 
 constexpr int64_t kPartBytes = 8 << 20;
 constexpr size_t kPartsInFlight = 4;
+// Of parts that had to be spilled: their pages, which the request maps, count as this process's memory, too.
+constexpr size_t kSpilledInFlight = 1;
 constexpr int64_t kMemoryStep = 64 << 10;
 
 // Bytes that one upload may hold in memory.
@@ -166,7 +168,8 @@ class ObjectStream final : public arrow::io::OutputStream {
     }
     file_bytes_ = 0;
     ++sent_;
-    while (parts_.size() >= kPartsInFlight) TRY(await_part());
+    const size_t most = part.file.has_value() ? kSpilledInFlight : kPartsInFlight;
+    while (parts_.size() >= most) TRY(await_part());
     Request request;
     request.method = "PUT";
     request.address = token_.address;
