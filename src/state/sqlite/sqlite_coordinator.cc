@@ -18,8 +18,8 @@ namespace {
 
 using sqlite::Transaction;
 
-// Of the write-ahead log to the disk, at a commit. What is flushed later goes with the next commit that flushes, and in
-// order: only a power cut can lose it, and with it nothing else.
+// Of the write-ahead log to the disk, at a commit: `later` is for what nothing depends on. It goes with the next commit
+// that flushes, and in order: only a power cut can lose it, and with it nothing else.
 enum class Flush { now, later };
 
 class SqliteCoordinator final : public Coordinator {
@@ -173,9 +173,7 @@ Result<void> SqliteCoordinator::finish(const Lease& lease, Epoch epoch, const Po
                                        int64_t bytes, int64_t dead_rows) {
   crash_point("state.finish.before");
   std::scoped_lock guard(mutex_);
-  // An intent that comes back is completed once more, which changes nothing.
-  const bool decided = TRY(tables_.is_decided(TRY(held(lease)), epoch));
-  TRY(use(decided ? Flush::later : Flush::now));
+  TRY(use(Flush::now));
   auto transaction = TRY(Transaction::begin(*database_));
   const int64_t id = TRY(held(lease));
   TRY(tables_.advance(id, epoch, upto));

@@ -183,12 +183,6 @@ Result<void> StateTables::add_parts(int64_t id, Epoch epoch, bool dead_letters, 
   return {};
 }
 
-Result<bool> StateTables::is_decided(int64_t id, Epoch epoch) {
-  Statement select =
-      TRY(database_->prepare("SELECT 1 FROM intent WHERE pipeline = ? AND epoch = ? AND NOT conditional"));
-  return select.bind(1, id).bind(2, number(epoch)).step();
-}
-
 Result<void> StateTables::remove_intent(int64_t id, Epoch epoch) {
   for (const char* table : {"intent_part", "intent"}) {
     Statement remove = TRY(database_->prepare(fmt::format("DELETE FROM {} WHERE pipeline = ? AND epoch = ?", table)));
@@ -248,7 +242,9 @@ Result<std::vector<std::pair<Epoch, Positions>>> StateTables::steps(int64_t id, 
   std::vector<std::pair<Epoch, Positions>> found;
   steps_.bind(1, id).bind(2, number(epoch));
   while (TRY(steps_.step())) {
-    found.emplace_back(static_cast<Epoch>(steps_.integer(0)), TRY(separated(steps_.blob(1))));
+    auto upto = separated(steps_.blob(1));
+    if (!upto.ok()) steps_.reset();
+    found.emplace_back(static_cast<Epoch>(steps_.integer(0)), TRY(std::move(upto)));
   }
   return found;
 }

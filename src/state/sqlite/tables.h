@@ -33,8 +33,6 @@ class StateTables {
   Result<bool> has_intent(int64_t id, Epoch epoch);
   Result<bool> has_intents(int64_t id);
   Result<void> add_intent(int64_t id, const Intent& intent, int64_t now_us);
-  // Whether there is one of `epoch` with which the epoch is decided, whatever any target says.
-  Result<bool> is_decided(int64_t id, Epoch epoch);
   Result<void> remove_intent(int64_t id, Epoch epoch);
   Result<void> forget_intent(int64_t id, Epoch epoch);  // and what it was to come to
 
