@@ -10,7 +10,7 @@ from kafka_feed import Committed, Feed
 
 from services.members import Members
 
-pytestmark = pytest.mark.xdist_group("kafka")
+pytestmark = pytest.mark.xdist_group("kafka_members")
 
 # A member that died is missed soon.
 QUICK = "rdkafka.session.timeout.ms=3000&rdkafka.heartbeat.interval.ms=300"
