@@ -1,11 +1,12 @@
-"""Runs one command and takes its figures from the kernel's accounting of the finished process (wait4)."""
+"""Runs one command and takes its figures from the kernel's accounting of the process (wait4, /proc)."""
 import contextlib
-import dataclasses
 import os
+import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 from commands import Stream, Timed
@@ -14,18 +15,36 @@ POLL = 0.02  # seconds
 PATIENCE = 600  # seconds, for a stream that does not deliver
 
 
-@dataclasses.dataclass
 class Running:
-    process: subprocess.Popen
-    log: object  # its path
+    """A process and how much memory it has had at most.
+
+    That is read from /proc while it runs: ru_maxrss begins with the peak of the process that started it, which is us.
+    """
+
+    def __init__(self, process, log):
+        self.process = process
+        self.log = log  # its path
+        self.peak_kb = 0
+        self.watch = threading.Thread(target=self.watch_memory, daemon=True)
+        self.watch.start()
+
+    def watch_memory(self):
+        with contextlib.suppress(OSError):
+            while True:
+                found = re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())
+                if found is None:
+                    return  # it has ended
+                self.peak_kb = int(found.group(1))
+                time.sleep(0.005)
 
     def finish(self):
         """Its CPU seconds and peak MB, after it has ended."""
+        self.watch.join()
         _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         if self.process.returncode != 0:
             raise SystemExit(f"{self.process.args} failed:\n{self.log.read_text()}")
-        return {"cpu": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / 1024}
+        return {"cpu": usage.ru_utime + usage.ru_stime, "mb": self.peak_kb / 1024}
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Runs Sluice and its peers side by side and prints one table: bench/run [--rows N] [--runs N] [--keep NAME] [NAME…].
 
 Each workload's commands run in turn (A B A B …) after one warm-up, as whole processes; wall, user+system CPU and peak
-memory come from the kernel's accounting of the finished process. With --keep the medians, ratios and single runs go to
+memory come from the kernel's accounting of the process. With --keep the medians, ratios and single runs go to
 bench/results/DATE-NAME.json; workloads that are measured again on that day take the place of what is there.
 """
 import argparse
