@@ -51,7 +51,7 @@ Result<void> write_again(const avro::SchemaRef& schema, const BatchPtr& batch) {
   return {};
 }
 
-Result<void> read_rows(avro::RowReader& reader, const avro::SchemaRef& schema, avro::ByteSpan payload, int64_t rows,
+Result<void> read_rows(avro::RowReader& reader, const avro::SchemaRef& schema, ByteSpan payload, int64_t rows,
                        bool whole) {
   while (rows > 0) {
     auto read = reader.read(payload, rows, 1 << 20);
