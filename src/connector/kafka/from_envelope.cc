@@ -168,7 +168,7 @@ std::shared_ptr<arrow::DataType> type_read(const std::shared_ptr<arrow::DataType
   if (type->id() != arrow::Type::STRUCT) return type;
   arrow::FieldVector fields;
   for (const auto& field : type->fields()) fields.push_back(field->WithType(type_read(field->type())));
-  return arrow::struct_(std::move(fields));
+  return arrow::struct_(fields);
 }
 
 }  // namespace
