@@ -6,7 +6,7 @@ import json
 import struct
 
 import pytest
-from delivered import rows
+from delivered import ids, rows
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -249,7 +249,7 @@ def test_an_unknown_schema_id_is_an_error_or_a_dead_letter(kafka, registry, slui
     error = sluice.fails("preview", "-e", f"SELECT * FROM {location};")
     assert "987654" in error and f"{topic}-value" in error and f"{topic}/0@1" in error
     sluice.sql(f"CREATE TABLE t WITH (dead_letters := 'dead/') AS SELECT * FROM {location} INSERT INTO file('out/', format := 'json');")
-    assert rows(tmp_path / "out") == [{"id": 1}, {"id": 2}]
+    assert ids(tmp_path / "out") == [1, 2]
     dead = rows(tmp_path / "dead")
     assert len(dead) == 2 and "987654" in dead[0]["reason"] and "schema id" in dead[1]["reason"]
 
@@ -275,6 +275,6 @@ def test_a_registry_that_is_down_is_waited_for_and_a_wrong_password_is_said(kafk
     kafka.produce(topic, avro(registry, topic, {**schema, "doc": "another"}, [{"id": 2}]))
     running.waits_until(lambda: guarded.turned_away > 1, "it to try again")
     guarded.down = False
-    running.waits_until(lambda: rows(tmp_path / "out") == [{"id": 1}, {"id": 2}], "the second row")
+    running.waits_until(lambda: ids(tmp_path / "out") == [1, 2], "the second row")
     said = running.stop()
     assert "503" in said and "p/w" not in said and "p%2Fw" not in said
