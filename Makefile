@@ -22,6 +22,11 @@ build: deps ## build build/sluice
 
 quickstart: build ## build, then move data through the example pipeline
 	@$(BUILD)/sluice run examples/quickstart.sql
+	@printf '%s\n' '' 'Next:' \
+	  "  $(BUILD)/sluice run -e \"SELECT city, sum(total) AS revenue FROM file('lake/**/*.parquet') GROUP BY city\"" \
+	  '  $(BUILD)/sluice explain examples/quickstart.sql   # how it runs, and what the readers leave out' \
+	  '  $(BUILD)/sluice check examples/quickstart.sql     # the guarantee, and why' \
+	  '  $(BUILD)/sluice status                            # what has been delivered'
 
 test-deps: deps ## and what tests run against: S3 servers and their clients
 	@tools/deps test
