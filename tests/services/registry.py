@@ -73,7 +73,7 @@ def registry(tmp_path_factory):
                     env={"QUARKUS_HTTP_HOST": "127.0.0.1", "QUARKUS_HTTP_PORT": str(port)})
     try:
         url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
-        server.wait_http(url + "/subjects")
+        server.wait_http(url + "/subjects", 90)
         yield Registry(url)
     finally:
         server.stop()
