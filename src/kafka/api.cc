@@ -53,7 +53,6 @@ void load_client(Symbols& load, Api& api) {
   load(api.metadata_destroy, "rd_kafka_metadata_destroy");
   load(api.clusterid, "rd_kafka_clusterid");
   load(api.mem_free, "rd_kafka_mem_free");
-  load(api.query_watermark_offsets, "rd_kafka_query_watermark_offsets");
   load(api.get_watermark_offsets, "rd_kafka_get_watermark_offsets");
   load(api.offsets_for_times, "rd_kafka_offsets_for_times");
   load(api.topic_new, "rd_kafka_topic_new");

@@ -54,7 +54,6 @@ struct Api {
   decltype(&::rd_kafka_metadata_destroy) metadata_destroy = nullptr;
   decltype(&::rd_kafka_clusterid) clusterid = nullptr;
   decltype(&::rd_kafka_mem_free) mem_free = nullptr;
-  decltype(&::rd_kafka_query_watermark_offsets) query_watermark_offsets = nullptr;
   decltype(&::rd_kafka_get_watermark_offsets) get_watermark_offsets = nullptr;
   decltype(&::rd_kafka_offsets_for_times) offsets_for_times = nullptr;
   decltype(&::rd_kafka_topic_new) topic_new = nullptr;

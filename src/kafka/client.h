@@ -139,6 +139,8 @@ class Client {
   // Repeats a call with short timeouts until it succeeds, `stop` is requested or the cluster's timeout has passed.
   Result<void> ask(std::string_view what, const std::stop_token& stop,
                    const std::function<rd_kafka_resp_err_t(int timeout_ms, std::string* what)>& call);
+  Result<std::vector<int64_t>> list_offsets(std::span<const TopicPartition> partitions, int64_t time_ms,
+                                            const std::stop_token& stop);
   void look_for_leaders(const std::string& topic);
   static void on_error(rd_kafka_t* handle, int code, const char* reason, void* opaque);
   static void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text);

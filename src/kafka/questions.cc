@@ -8,7 +8,7 @@ namespace sluice::kafka {
 namespace {
 
 // How long one attempt may take: a stop is answered within a second.
-constexpr Millis kAttempt{400};
+constexpr Millis kQuestion{400};
 constexpr Millis kPause{50};
 
 struct MetadataDeleter {
@@ -53,7 +53,7 @@ Result<void> Client::ask(std::string_view what, const std::stop_token& stop,
   const auto until = clock.steady() + cluster_.connect_timeout;
   std::string about(what);
   while (true) {
-    const auto code = call(static_cast<int>(kAttempt.count()), &about);
+    const auto code = call(static_cast<int>(kQuestion.count()), &about);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
       answered_ = true;
       return {};
@@ -105,7 +105,7 @@ void Client::look_for_leaders(const std::string& topic) {
   std::unique_ptr<rd_kafka_topic_t, TopicHandleDeleter> handle(api().topic_new(handle_, topic.c_str(), nullptr));
   if (handle == nullptr) return;
   const rd_kafka_metadata_t* answer = nullptr;
-  (void)api().metadata(handle_, 0, handle.get(), &answer, static_cast<int>(kAttempt.count()));
+  (void)api().metadata(handle_, 0, handle.get(), &answer, static_cast<int>(kQuestion.count()));
   const Metadata metadata(answer);  // what it says is remembered
 }
 
@@ -121,48 +121,49 @@ Result<std::string> Client::cluster_id(const std::stop_token& stop) {
   return id;
 }
 
-Result<std::vector<int64_t>> Client::offsets_at(std::span<const TopicPartition> partitions, int64_t time_ms,
-                                                const std::stop_token& stop) {
+// ListOffsets for every partition at once, `time_ms` as in the protocol: the two logical offsets ask for the ends. Not
+// by rd_kafka_query_watermark_offsets(): it waits for a leader that is dead until its requests time out, however short
+// the wait it is asked for, and goes back to the same one (librdkafka 2.0.2).
+Result<std::vector<int64_t>> Client::list_offsets(std::span<const TopicPartition> partitions, int64_t time_ms,
+                                                  const std::stop_token& stop) {
   const auto wanted = with_offset(partitions, time_ms);
   std::vector<int64_t> out;
   if (wanted.empty()) return out;
   TRY(ask("", stop, [&](int timeout, std::string* what) {
     // The time to look for stands where the offset is put.
     const PartitionList list = partition_list(wanted);
-    const auto code = api().offsets_for_times(handle_, list.get(), timeout);
+    auto code = api().offsets_for_times(handle_, list.get(), timeout);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = first_error(*list, what);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
       std::set<std::string> topics;
       for (const auto& partition : partitions) topics.insert(partition.topic);
       for (const auto& topic : topics) look_for_leaders(topic);
       return code;
     }
-    if (const auto error = first_error(*list, what); error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
     out.clear();
     for (int i = 0; i < list->cnt; ++i) out.push_back(list->elems[i].offset);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
   }));
+  return out;
+}
+
+Result<std::vector<int64_t>> Client::offsets_at(std::span<const TopicPartition> partitions, int64_t time_ms,
+                                                const std::stop_token& stop) {
+  auto out = TRY(list_offsets(partitions, time_ms, stop));
   // Behind the last message the answer is the logical end.
   for (size_t i = 0; i < out.size(); ++i) {
-    if (out[i] < 0) out[i] = TRY(watermarks(partitions.subspan(i, 1), stop)).front().high;
+    if (out[i] < 0) out[i] = TRY(list_offsets(partitions.subspan(i, 1), RD_KAFKA_OFFSET_END, stop)).front();
   }
   return out;
 }
 
 Result<std::vector<Watermarks>> Client::watermarks(std::span<const TopicPartition> partitions,
                                                    const std::stop_token& stop) {
+  const auto lows = TRY(list_offsets(partitions, RD_KAFKA_OFFSET_BEGINNING, stop));
+  const auto highs = TRY(list_offsets(partitions, RD_KAFKA_OFFSET_END, stop));
   std::vector<Watermarks> out;
   out.reserve(partitions.size());
-  for (const auto& partition : partitions) {
-    Watermarks marks;
-    TRY(ask(fmt::format("{}, partition {}", about_topic(partition.topic), partition.partition), stop,
-            [&](int timeout, std::string*) {
-              const auto code = api().query_watermark_offsets(handle_, partition.topic.c_str(), partition.partition,
-                                                              &marks.low, &marks.high, timeout);
-              if (code != RD_KAFKA_RESP_ERR_NO_ERROR) look_for_leaders(partition.topic);
-              return code;
-            }));
-    out.push_back(marks);
-  }
+  for (size_t i = 0; i < partitions.size(); ++i) out.push_back({lows[i], highs[i]});
   return out;
 }
 

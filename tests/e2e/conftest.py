@@ -37,7 +37,11 @@ class Running:
         return stderr
 
     def waits_until(self, condition, what="", seconds=30):
-        wait_until(lambda: condition() or self.process.poll() is not None, what, seconds)
+        try:
+            wait_until(lambda: condition() or self.process.poll() is not None, what, seconds)
+        except AssertionError as late:
+            self.process.kill()
+            raise AssertionError(f"{late}; meanwhile it said: {self.process.communicate()[1]}") from None
         assert condition(), f"{what}; it ended: {self.process.communicate()}"
 
 

@@ -113,11 +113,7 @@ def test_rows_of_aborted_transactions_never_come(kafka, sluice, start, tmp_path)
     producer.init_transactions(10)
 
     def transaction(numbers, commit):
-        producer.begin_transaction()
-        for value in numbered(numbers):
-            producer.produce(topic, value)
-        producer.flush(10)
-        producer.commit_transaction(10) if commit else producer.abort_transaction(10)
+        kafka.transaction(producer, topic, numbered(numbers), commit)
 
     transaction(range(10), True)
     transaction(range(10, 20), False)

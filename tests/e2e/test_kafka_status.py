@@ -58,11 +58,7 @@ def test_what_transactions_leave_behind_is_nothing_to_wait_for(kafka, sluice, st
     producer.init_transactions(10)
 
     def transaction(numbers, commit):
-        producer.begin_transaction()
-        for value in numbered(numbers):
-            producer.produce(topic, value)
-        producer.flush(10)
-        producer.commit_transaction(10) if commit else producer.abort_transaction(10)
+        kafka.transaction(producer, topic, numbered(numbers), commit)
 
     transaction(range(5), True)
     running = start("run", "-e", stream(kafka.at(topic, "columns := 'id BIGINT'")))

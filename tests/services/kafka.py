@@ -235,6 +235,14 @@ class Kafka:
         assert producer.flush(30) == 0
         assert not failures, failures[0]
 
+    def transaction(self, producer, topic, values, commit):
+        """One of a producer that has a transactional.id, committed or taken back."""
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(topic, value)
+        producer.flush(10)
+        producer.commit_transaction(10) if commit else producer.abort_transaction(10)
+
     def consumer(self, group=None, **settings):
         from confluent_kafka import Consumer
 
