@@ -120,8 +120,9 @@ def add_s3(beside, services, objects):
     beside.environment |= {name: value for name, value in bucket.env.items() if value}
 
     def empty():
-        for key in bucket.keys("out"):
-            bucket.client.delete_object(Bucket=bucket.name, Key=key)
+        keys = bucket.keys("out")
+        for at in range(0, len(keys), 1000):  # as many as one request may name
+            bucket.client.delete_objects(Bucket=bucket.name, Delete={"Objects": [{"Key": key} for key in keys[at : at + 1000]]})
 
     beside.before_each.append(empty)
 
