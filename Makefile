@@ -31,7 +31,7 @@ quickstart: build ## build, then move data through the example pipeline
 test-deps: deps ## and what tests run against: S3 servers and their clients
 	@tools/deps test
 
-test: test-deps ## everything: unit, style, script, e2e, crash, sanitizers, fuzz (FUZZ_SECONDS=180)
+test: test-deps ## everything: style, script, e2e, crash, unit tests under sanitizers, fuzz (FUZZ_SECONDS=180)
 	@tools/test
 
 test-quick: test-deps ## unit, layering, script, e2e and crash tests; no lint, sanitizers or fuzz

@@ -9,6 +9,7 @@ set(SLUICE_SANITIZE "" CACHE STRING "address (with undefined) or thread")
 set_property(CACHE SLUICE_SANITIZE PROPERTY STRINGS "" address thread)
 option(SLUICE_FUZZ "Build the fuzz targets; needs clang" OFF)
 option(SLUICE_WERROR "Treat warnings as errors" ON)
+set(SLUICE_UNITY 8 CACHE STRING "How many files of a folder are compiled as one at most; OFF for each by itself")
 option(SLUICE_PCH "Precompile the headers that dominate build time" ON)
 
 if(NOT CMAKE_BUILD_TYPE)

@@ -19,11 +19,14 @@ inline constexpr std::array<std::string_view, 6> kBlockCodecs = {"null",      "d
 // Unset: unknown.
 std::optional<BlockCodec> find_block_codec(std::string_view name);
 
+// No block is larger, as stored or in memory.
+inline constexpr int64_t kBlockBytesMax = int64_t{1} << 30;
+
 // One of each thread; keeps what the libraries need between blocks.
 class BlockCoder {
  public:
   virtual ~BlockCoder() = default;
-  // Both replace what `out` holds. Damaged data, and data that grows beyond 1 GB, is an error without place.
+  // Both replace what `out` holds. Damaged data, and data that grows beyond kBlockBytesMax, is an error without place.
   virtual Result<void> compress(ByteSpan in, Bytes& out) = 0;
   virtual Result<void> decompress(ByteSpan in, Bytes& out) = 0;
 };

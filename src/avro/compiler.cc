@@ -30,8 +30,6 @@ bool same_name(const Type& from, const Type& to) {
   return is_it(to.name) || std::any_of(to.aliases.begin(), to.aliases.end(), is_it);
 }
 
-bool is_named(Kind kind) { return kind == Kind::record || kind == Kind::enumeration || kind == Kind::fixed; }
-
 bool promotes(Kind from, Kind to) {
   switch (from) {
     case Kind::int32:
@@ -95,10 +93,6 @@ const Field* find_field(const Type& from, const Type& to, const Field& written) 
     if (alias && field_named(from, field.name) == nullptr) return &field;
   }
   return nullptr;
-}
-
-std::string below(const std::string& path, const std::string& field) {
-  return path.empty() ? field : path + "." + field;
 }
 
 ReadOp number_op(Kind from, const arrow::DataType& to) {

@@ -13,7 +13,6 @@ namespace {
 constexpr std::string_view kMagic("Obj\x01", 4);
 constexpr int64_t kHeaderBytesMax = 64 << 20;
 constexpr int64_t kSyncBytes = 16;
-constexpr int64_t kBlockBytesMax = int64_t{1} << 30;
 constexpr int64_t kBlockHeadBytesMax = 2 * kVarintBytesMax;
 
 // Reads the header's parts; `at` is null once the bytes were not enough.

@@ -14,13 +14,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // A default may leave out fields that have one themselves: schemas that hold themselves would go on for ever.
-constexpr int kDepthMax = 64;
+constexpr int kValueDepthMax = 64;
 constexpr int kValuesMax = 100'000;
 
 class DefaultEncoder {
  public:
   Result<void> encode(const Json& json, const Type& type, int depth) {
-    if (depth > kDepthMax || ++values_ > kValuesMax) return user_error("a default that is nested too deeply");
+    if (depth > kValueDepthMax || ++values_ > kValuesMax) return user_error("a default that is nested too deeply");
     switch (type.kind) {
       case Kind::null:
         return json.is_null() ? Result<void>() : misfit(json, type);

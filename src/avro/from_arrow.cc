@@ -8,14 +8,12 @@
 #include <arrow/util/key_value_metadata.h>
 
 #include "avro/arrow_schema.h"
+#include "base/ascii.h"
 
 namespace sluice::avro {
 namespace {
 
-using arrow::Type;
-
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // As Iceberg's AvroSchemaUtil.sanitize, byte by byte.
 std::string avro_name(const std::string& column) {
@@ -134,7 +132,7 @@ class Builder {
 
   // Keys that are no text: an array of records, as Iceberg writes such maps.
   Result<const avro::Type*> map_type(const arrow::MapType& map, const std::string& path) {
-    const bool text = map.key_type()->id() == Type::STRING || map.key_type()->id() == Type::LARGE_STRING;
+    const bool text = map.key_type()->id() == arrow::Type::STRING || map.key_type()->id() == arrow::Type::LARGE_STRING;
     if (text) {
       auto& type = schema_.add(Kind::map);
       type.element = TRY(nullable(*map.item_field(), path + "_value"));
@@ -156,44 +154,44 @@ class Builder {
 
   Result<const avro::Type*> map(const arrow::DataType& type, const std::string& path) {
     switch (type.id()) {
-      case Type::NA:
+      case arrow::Type::NA:
         return plain(Kind::null);
-      case Type::BOOL:
+      case arrow::Type::BOOL:
         return plain(Kind::boolean);
-      case Type::INT8:
-      case Type::INT16:
-      case Type::INT32:
-      case Type::UINT8:
-      case Type::UINT16:
+      case arrow::Type::INT8:
+      case arrow::Type::INT16:
+      case arrow::Type::INT32:
+      case arrow::Type::UINT8:
+      case arrow::Type::UINT16:
         return plain(Kind::int32);
-      case Type::UINT32:
-      case Type::INT64:
+      case arrow::Type::UINT32:
+      case arrow::Type::INT64:
         return plain(Kind::int64);
-      case Type::UINT64:
+      case arrow::Type::UINT64:
         return decimal(20, 0);
-      case Type::HALF_FLOAT:
-      case Type::FLOAT:
+      case arrow::Type::HALF_FLOAT:
+      case arrow::Type::FLOAT:
         return plain(Kind::float32);
-      case Type::DOUBLE:
+      case arrow::Type::DOUBLE:
         return plain(Kind::float64);
-      case Type::STRING:
-      case Type::LARGE_STRING:
-      case Type::STRING_VIEW:
+      case arrow::Type::STRING:
+      case arrow::Type::LARGE_STRING:
+      case arrow::Type::STRING_VIEW:
         return plain(Kind::string);
-      case Type::BINARY:
-      case Type::LARGE_BINARY:
-      case Type::BINARY_VIEW:
+      case arrow::Type::BINARY:
+      case arrow::Type::LARGE_BINARY:
+      case arrow::Type::BINARY_VIEW:
         return plain(Kind::bytes);
-      case Type::FIXED_SIZE_BINARY:
+      case arrow::Type::FIXED_SIZE_BINARY:
         return fixed(static_cast<const arrow::FixedSizeBinaryType&>(type).byte_width(), Logical::none, path);
-      case Type::DATE32:
-      case Type::DATE64:
+      case arrow::Type::DATE32:
+      case arrow::Type::DATE64:
         return plain(Kind::int32, Logical::date);
-      case Type::TIME32:
+      case arrow::Type::TIME32:
         return plain(Kind::int32, Logical::time_millis);
-      case Type::TIME64:
+      case arrow::Type::TIME64:
         return plain(Kind::int64, Logical::time_micros);
-      case Type::TIMESTAMP:
+      case arrow::Type::TIMESTAMP:
         return timestamp(static_cast<const arrow::TimestampType&>(type));
       default:
         return map_nested(type, path);
@@ -202,30 +200,30 @@ class Builder {
 
   Result<const avro::Type*> map_nested(const arrow::DataType& type, const std::string& path) {
     switch (type.id()) {
-      case Type::DECIMAL32:
-      case Type::DECIMAL64:
-      case Type::DECIMAL128:
-      case Type::DECIMAL256: {
+      case arrow::Type::DECIMAL32:
+      case arrow::Type::DECIMAL64:
+      case arrow::Type::DECIMAL128:
+      case arrow::Type::DECIMAL256: {
         const auto& digits = static_cast<const arrow::DecimalType&>(type);
         if (digits.scale() >= 0) return decimal(digits.precision(), digits.scale());
         return user_error("Avro has no decimals with a negative scale; cast it to DECIMAL({},0)",
                           digits.precision() - digits.scale());
       }
-      case Type::INTERVAL_MONTH_DAY_NANO:
+      case arrow::Type::INTERVAL_MONTH_DAY_NANO:
         return fixed(12, Logical::duration, path);
-      case Type::LIST:
-      case Type::LARGE_LIST:
-      case Type::LIST_VIEW:
-      case Type::LARGE_LIST_VIEW:
-      case Type::FIXED_SIZE_LIST:
+      case arrow::Type::LIST:
+      case arrow::Type::LARGE_LIST:
+      case arrow::Type::LIST_VIEW:
+      case arrow::Type::LARGE_LIST_VIEW:
+      case arrow::Type::FIXED_SIZE_LIST:
         return array(*type.field(0), path);
-      case Type::MAP:
+      case arrow::Type::MAP:
         return map_type(static_cast<const arrow::MapType&>(type), path);
-      case Type::STRUCT:
+      case arrow::Type::STRUCT:
         return record(type.fields(), path);
-      case Type::DICTIONARY:
+      case arrow::Type::DICTIONARY:
         return map(*static_cast<const arrow::DictionaryType&>(type).value_type(), path);
-      case Type::EXTENSION:
+      case arrow::Type::EXTENSION:
         return extension(static_cast<const arrow::ExtensionType&>(type), path);
       default:
         return user_error("Avro cannot hold {}; cast it to text or a number", type_name(type));

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kDepthMax = 64;
+constexpr int kTypeDepthMax = 64;
 constexpr int64_t kFixedBytesMax = 1 << 20;
 
 // The specification's names: [A-Za-z_][A-Za-z0-9_]*. Other writers are laxer (column names with spaces or dashes); what
@@ -57,7 +57,7 @@ class Parser {
   explicit Parser(Schema& schema) : schema_(schema) {}
 
   Result<const Type*> parse(const Json& json, const std::string& space, int depth) {
-    if (depth > kDepthMax) return user_error("types nested deeper than {} levels", kDepthMax);
+    if (depth > kTypeDepthMax) return user_error("types nested deeper than {} levels", kTypeDepthMax);
     if (json.is_string()) return reference(json.get<std::string>(), space);
     if (json.is_array()) return either(json, space, depth);
     if (!json.is_object()) return user_error("a type is neither a name, nor an object, nor an array: {}", shown(json));

@@ -28,8 +28,6 @@ constexpr std::array<std::string_view, 14> kLogicals = {"none",
                                                         "duration",
                                                         "map"};
 
-bool is_named(Kind kind) { return kind == Kind::record || kind == Kind::enumeration || kind == Kind::fixed; }
-
 // A named type is spelled out where it comes first and named afterwards.
 Json render(const Type& type, std::set<const Type*>& defined);
 

@@ -88,6 +88,11 @@ const Type* optional_of(const Type& type);
 // The field of the record `reader` that a written one becomes when it is read: by name, else by one of the reader's
 // aliases; null: it is dropped.
 const Field* resolved(const Field& written, const Type& reader);
+inline bool is_named(Kind kind) { return kind == Kind::record || kind == Kind::enumeration || kind == Kind::fixed; }
+// "order", "id" → "order.id"; for errors.
+inline std::string below(const std::string& path, const std::string& field) {
+  return path.empty() ? field : path + "." + field;
+}
 // "a.b.Order" → "Order".
 std::string_view unqualified(std::string_view name);
 

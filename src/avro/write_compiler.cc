@@ -8,10 +8,6 @@
 namespace sluice::avro {
 namespace {
 
-std::string below(const std::string& path, const std::string& field) {
-  return path.empty() ? field : path + "." + field;
-}
-
 Result<WriteNode> either(const Type& type, const std::string& path) {
   if (const auto* only = optional_of(type)) {
     auto node = TRY(compile_writer(*only, path));

@@ -9,6 +9,7 @@
 #include <arrow/util/bit_util.h>
 
 #include "avro/write_node.h"
+#include "base/ascii.h"
 
 namespace sluice::avro {
 namespace {
@@ -22,12 +23,6 @@ T at(const WriteNode& node, int64_t index) {
 
 bool is_null(const WriteNode& node, int64_t index) {
   return node.validity != nullptr && !arrow::bit_util::GetBit(node.validity, node.offset + index);
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 ByteSpan text_at(const WriteNode& node, int64_t index) {

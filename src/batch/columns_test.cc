@@ -3,18 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "batch/schema.h"
+#include "batch/test_types.h"
 
 namespace sluice {
 namespace {
 
-TypePtr type(std::string_view text) {
-  auto result = parse_type(text);
-  if (!result.ok()) {
-    ADD_FAILURE() << text << ": " << result.error().what;
-    return arrow::null();
-  }
-  return std::move(result).value();
-}
 std::string type_error(std::string_view text) {
   auto result = parse_type(text);
   return result.ok() ? "no error: " + result.value()->ToString() : result.error().what;

@@ -6,13 +6,13 @@
 #include <gtest/gtest.h>
 
 #include "batch/schema.h"
+#include "batch/test_types.h"
 
 namespace sluice {
 namespace {
 
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 
-SchemaPtr columns(std::string_view text) { return parse_columns(text).value(); }
 ArrayPtr array(const TypePtr& type, std::string_view json) {
   auto parsed = arrow::json::ArrayFromJSONString(type, json);
   if (!parsed.ok()) ADD_FAILURE() << parsed.status().ToString();

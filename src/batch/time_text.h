@@ -11,6 +11,11 @@
 
 namespace sluice {
 
+constexpr int64_t units_per_second(arrow::TimeUnit::type unit) {
+  constexpr int64_t kUnits[] = {1, 1000, 1'000'000, 1'000'000'000};
+  return kUnits[unit];
+}
+
 // Empty where no calendar reaches: beyond the years -32767 to 32767.
 std::optional<std::string> date_text(int64_t days_since_epoch);
 std::optional<std::string> timestamp_text(int64_t value, arrow::TimeUnit::type unit, bool utc);

@@ -5,11 +5,10 @@
 #include "batch/change.h"
 #include "batch/inferred.h"
 #include "batch/schema.h"
+#include "batch/test_types.h"
 
 namespace sluice {
 namespace {
-
-TypePtr type(std::string_view text) { return parse_type(text).value(); }
 
 // The common type's name, or "refused"; the order of the two must not matter.
 std::string common(const TypePtr& a, const TypePtr& b) {
@@ -123,8 +122,6 @@ TEST(WidenTest, ListsAndMapsUnifyByElement) {
   EXPECT_EQ(common("MAP(VARCHAR, INTEGER)", "MAP(VARCHAR, BIGINT)"), "MAP(VARCHAR, BIGINT)");
   EXPECT_EQ(common("INTEGER[]", "INTEGER"), "refused");
 }
-
-SchemaPtr columns(std::string_view text) { return parse_columns(text).value(); }
 
 TEST(UnifyTest, ColumnsAreJoinedByNameInOrderOfAppearance) {
   auto unified = unify(columns("id INTEGER NOT NULL, name VARCHAR"), columns("at DATE NOT NULL, id BIGINT NOT NULL"));

@@ -10,8 +10,6 @@
 namespace sluice {
 namespace {
 
-unsigned clamp(size_t bytes) { return static_cast<unsigned>(std::min<size_t>(bytes, UINT_MAX)); }
-
 class Bzip2Decompressor final : public Decompressor {
  public:
   ~Bzip2Decompressor() override { end(); }
@@ -26,12 +24,12 @@ class Bzip2Decompressor final : public Decompressor {
       inside_ = true;
     }
     bzip2_.next_in = const_cast<char*>(reinterpret_cast<const char*>(in.data()));
-    bzip2_.avail_in = clamp(in.size());
+    bzip2_.avail_in = clamp_to_unsigned(in.size());
     bzip2_.next_out = reinterpret_cast<char*>(out.data());
-    bzip2_.avail_out = clamp(out.size());
+    bzip2_.avail_out = clamp_to_unsigned(out.size());
     int verdict = BZ2_bzDecompress(&bzip2_);
-    step.consumed = clamp(in.size()) - bzip2_.avail_in;
-    step.produced = clamp(out.size()) - bzip2_.avail_out;
+    step.consumed = clamp_to_unsigned(in.size()) - bzip2_.avail_in;
+    step.produced = clamp_to_unsigned(out.size()) - bzip2_.avail_out;
     step.between_frames = verdict == BZ_STREAM_END;
     switch (verdict) {
       case BZ_OK:
@@ -68,7 +66,7 @@ class Bzip2Compressor final : public Compressor {
   arrow::Status compress(Bytes in, Then then, arrow::io::OutputStream& out) override {
     if (failed_) return arrow::Status::OutOfMemory("no memory for bzip2");
     while (!in.empty()) {  // BZ_RUN without input is an error, hence no call at all then
-      Bytes part = in.first(clamp(in.size()));
+      Bytes part = in.first(clamp_to_unsigned(in.size()));
       in = in.subspan(part.size());
       bzip2_.next_in = const_cast<char*>(reinterpret_cast<const char*>(part.data()));
       bzip2_.avail_in = static_cast<unsigned>(part.size());

@@ -1,6 +1,8 @@
 // What one compression format does with bytes; streams.cc puts arrow's streams around it. Inside src/codec only.
 #pragma once
 
+#include <algorithm>
+#include <climits>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -13,6 +15,9 @@ namespace sluice {
 
 using Bytes = std::span<const uint8_t>;
 using Space = std::span<uint8_t>;
+
+// zlib and bzip2 count in unsigned int.
+inline unsigned clamp_to_unsigned(size_t bytes) { return static_cast<unsigned>(std::min<size_t>(bytes, UINT_MAX)); }
 
 class Decompressor {
  public:

@@ -15,7 +15,7 @@
 namespace sluice {
 namespace {
 
-constexpr int64_t kReadBytes = 128 << 10;
+constexpr int64_t kEncodedBytes = 128 << 10;
 
 // An iconv descriptor; the system frees it with the object.
 class Iconv {
@@ -136,7 +136,7 @@ class ConvertingStream final : public Utf8Stream {
   }
 
   arrow::Result<bool> convert_some() {
-    ARROW_ASSIGN_OR_RAISE(auto more, in_->Read(kReadBytes));
+    ARROW_ASSIGN_OR_RAISE(auto more, in_->Read(kEncodedBytes));
     bool at_end = more->size() == 0;
     if (at_end && converted_ == kept_.size()) return false;
     kept_.append(reinterpret_cast<const char*>(more->data()), static_cast<size_t>(more->size()));

@@ -13,8 +13,6 @@ namespace {
 
 constexpr int kGzipWindow = 15 + 16;  // zlib.h, inflateInit2: 15 is the largest window, +16 means gzip only
 
-uInt clamp(size_t bytes) { return static_cast<uInt>(std::min<size_t>(bytes, UINT_MAX)); }
-
 class GzipDecompressor final : public Decompressor {
  public:
   GzipDecompressor() { failed_ = inflateInit2(&zlib_, kGzipWindow) != Z_OK; }
@@ -33,12 +31,12 @@ class GzipDecompressor final : public Decompressor {
     }
     Bytes data = in.subspan(step.consumed);
     zlib_.next_in = const_cast<Bytef*>(data.data());
-    zlib_.avail_in = clamp(data.size());
+    zlib_.avail_in = clamp_to_unsigned(data.size());
     zlib_.next_out = out.data();
-    zlib_.avail_out = clamp(out.size());
+    zlib_.avail_out = clamp_to_unsigned(out.size());
     int verdict = inflate(&zlib_, Z_NO_FLUSH);
-    step.consumed += clamp(data.size()) - zlib_.avail_in;
-    step.produced = clamp(out.size()) - zlib_.avail_out;
+    step.consumed += clamp_to_unsigned(data.size()) - zlib_.avail_in;
+    step.produced = clamp_to_unsigned(out.size()) - zlib_.avail_out;
     step.between_frames = verdict == Z_STREAM_END;
     if (verdict == Z_STREAM_END) {
       inside_ = false;
@@ -83,10 +81,10 @@ class GzipCompressor final : public Compressor {
     int flush = then == Then::finish ? Z_FINISH : then == Then::flush ? Z_SYNC_FLUSH : Z_NO_FLUSH;
     do {
       zlib_.next_in = const_cast<Bytef*>(in.data());
-      zlib_.avail_in = clamp(in.size());
+      zlib_.avail_in = clamp_to_unsigned(in.size());
       bool last = in.size() <= UINT_MAX;
       ARROW_RETURN_NOT_OK(drain(last ? flush : Z_NO_FLUSH, out));
-      in = in.subspan(clamp(in.size()));
+      in = in.subspan(clamp_to_unsigned(in.size()));
     } while (!in.empty());
     return arrow::Status::OK();
   }

@@ -9,7 +9,7 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kBlockBytes = 256 << 10;
+constexpr size_t kPartBytes = 256 << 10;
 
 class Lz4Decompressor final : public Decompressor {
  public:
@@ -48,7 +48,7 @@ class Lz4Compressor final : public Compressor {
     preferences_.compressionLevel = level;
     preferences_.frameInfo.blockSizeID = LZ4F_max256KB;
     preferences_.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled;  // as the lz4 command does
-    buffer_.resize(LZ4F_compressBound(kBlockBytes, &preferences_) + LZ4F_HEADER_SIZE_MAX);
+    buffer_.resize(LZ4F_compressBound(kPartBytes, &preferences_) + LZ4F_HEADER_SIZE_MAX);
   }
   ~Lz4Compressor() override { LZ4F_freeCompressionContext(lz4_); }
 
@@ -59,7 +59,7 @@ class Lz4Compressor final : public Compressor {
       ARROW_RETURN_NOT_OK(put(LZ4F_compressBegin(lz4_, buffer_.data(), buffer_.size(), &preferences_), out));
     }
     while (!in.empty()) {
-      Bytes part = in.first(std::min(in.size(), kBlockBytes));
+      Bytes part = in.first(std::min(in.size(), kPartBytes));
       in = in.subspan(part.size());
       ARROW_RETURN_NOT_OK(
           put(LZ4F_compressUpdate(lz4_, buffer_.data(), buffer_.size(), part.data(), part.size(), nullptr), out));

@@ -5,24 +5,19 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <set>
 #include <utility>
 
+#include "flow/simulation.h"
+
 namespace sluice::simulation {
 namespace {
 
 constexpr int kBatch = 5;
 constexpr Millis kUnaware{150};
-
-int to_int(const std::string& text) {
-  int value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 // Ours as long as this lives; the kernel gives it up when the process ends.
 class LockedFile {

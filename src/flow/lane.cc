@@ -8,11 +8,11 @@ namespace sluice {
 namespace {
 
 // How long a lane may be deaf to cuts, drains and closing gates.
-constexpr Millis kAttention{100};
+constexpr Millis kLaneAttention{100};
 // How long a lane waits for one of several readers when none had rows.
 constexpr Millis kTurn{5};
 
-Deadline soon(Context& context) { return context.clock.steady() + kAttention; }
+Deadline soon(Context& context) { return context.clock.steady() + kLaneAttention; }
 
 // LIMIT without ORDER BY: whoever writes takes from what is left.
 void apply_limit(RunShared& shared, Rows& rows) {

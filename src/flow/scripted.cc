@@ -1,15 +1,7 @@
 #include "flow/scripted.h"
 
-#include <charconv>
-
 namespace sluice::simulation {
 namespace {
-
-int to_int(const std::string& text) {
-  int value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 SchemaPtr schema_of(int columns) {
   auto n = arrow::field("n", arrow::int64());

@@ -1,15 +1,7 @@
 #include "flow/simulation.h"
 
-#include <charconv>
-
 namespace sluice::simulation {
 namespace {
-
-int to_int(const std::string& text) {
-  int value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 class NumberReader final : public Reader {
  public:

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <charconv>
 #include <map>
 #include <mutex>
 #include <random>
@@ -15,6 +16,13 @@
 #include "port/plan.h"
 
 namespace sluice::simulation {
+
+// 0 when it is none.
+inline int to_int(const std::string& text) {
+  int value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
 
 struct World {
   // What survives a crash.

@@ -14,7 +14,7 @@ namespace {
 constexpr std::array<std::string_view, 5> kNotYet = {"clickhouse", "gateway", "lake", "tables", "views"};
 constexpr std::string_view kSchedules = "schedules";
 
-struct Reader {
+struct ConfigReader {
   const std::string& file;
   const Environment& environment;
 
@@ -54,7 +54,7 @@ struct Reader {
   }
 };
 
-Error unknown_key(const Reader& reader, const YAML::Node& key, const std::string& name,
+Error unknown_key(const ConfigReader& reader, const YAML::Node& key, const std::string& name,
                   const std::vector<std::string_view>& known) {
   auto near = nearest(name, known);
   if (!near.empty()) return user_error("{}: unknown key '{}'; did you mean '{}'?", reader.at(key.Mark()), name, near);
@@ -65,7 +65,7 @@ Error unknown_key(const Reader& reader, const YAML::Node& key, const std::string
 
 // Calls `visit` for each entry; a key that stands twice is an error, because one of the two values would be lost.
 template <typename Visit>
-Result<void> each_entry(const Reader& reader, const YAML::Node& map, Visit visit) {
+Result<void> each_entry(const ConfigReader& reader, const YAML::Node& map, Visit visit) {
   std::set<std::string> seen;
   for (const auto& entry : map) {
     if (!entry.first.IsScalar()) return user_error("{}: a key is a name", reader.at(entry.first.Mark()));
@@ -76,7 +76,7 @@ Result<void> each_entry(const Reader& reader, const YAML::Node& map, Visit visit
   return {};
 }
 
-Result<Schedule> read_schedule(const Reader& reader, const YAML::Node& key, const std::string& name,
+Result<Schedule> read_schedule(const ConfigReader& reader, const YAML::Node& key, const std::string& name,
                                const YAML::Node& node) {
   const std::string where = reader.at(key.Mark());
   if (!node.IsMap()) return user_error("{}: a schedule is a mapping {{pipeline: …, cron: …}}", where);
@@ -113,7 +113,7 @@ std::vector<std::string_view> names_below(std::string_view prefix) {
   return names;
 }
 
-Result<void> read_map(const Reader& reader, const YAML::Node& map, const std::string& prefix, RawOptions& options,
+Result<void> read_map(const ConfigReader& reader, const YAML::Node& map, const std::string& prefix, RawOptions& options,
                       std::vector<Schedule>& schedules) {
   return each_entry(
       reader, map, [&](const YAML::Node& key, const std::string& name, const YAML::Node& value) -> Result<void> {
@@ -206,7 +206,7 @@ Result<ServeConfig> parse_config(const std::string& text, const std::string& fil
                                  const Environment& environment) {
   ServeConfig config;
   RawOptions options;
-  Reader reader{file, environment};
+  ConfigReader reader{file, environment};
   try {
     YAML::Node root = YAML::Load(text);
     if (!root.IsMap() && !root.IsNull()) {

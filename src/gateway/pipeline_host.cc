@@ -36,59 +36,6 @@ Result<std::vector<std::string>> sql_files(const std::string& folder) {
   return found;
 }
 
-// What RunCounters counted in all runs of this process.
-struct Totals {
-  int64_t rows_read = 0;
-  int64_t bytes_read = 0;
-  int64_t rows_written = 0;
-  int64_t bytes_written = 0;
-  int64_t objects_written = 0;
-  int64_t dead_rows = 0;
-  int64_t epochs = 0;
-
-  void add(const RunCounters& counters) {
-    rows_read += counters.rows_read;
-    bytes_read += counters.bytes_read;
-    rows_written += counters.rows_written;
-    bytes_written += counters.bytes_written;
-    objects_written += counters.objects_written;
-    dead_rows += counters.dead_rows;
-    epochs += counters.epochs;
-  }
-};
-
-// A pipeline's time series, looked up once.
-struct Series {
-  Metric& rows_read;
-  Metric& bytes_read;
-  Metric& rows_written;
-  Metric& bytes_written;
-  Metric& objects_written;
-  Metric& dead_rows;
-  Metric& epochs;
-  Metric& running;
-  Metric& failed;
-  Metric& failures;
-  Metric& last_commit;
-
-  static Series of(Metrics& metrics, const Labels& labels) {
-    return Series{
-        metrics.counter("sluice_rows_read_total", "Rows read from sources.", labels),
-        metrics.counter("sluice_bytes_read_total", "Bytes read from sources, as stored.", labels),
-        metrics.counter("sluice_rows_written_total", "Rows committed to sinks.", labels),
-        metrics.counter("sluice_bytes_written_total", "Bytes committed to sinks.", labels),
-        metrics.counter("sluice_objects_written_total", "Files or blocks committed to sinks.", labels),
-        metrics.counter("sluice_dead_rows_total", "Rows sent to dead letters.", labels),
-        metrics.counter("sluice_epochs_total", "Committed epochs.", labels),
-        metrics.gauge("sluice_pipeline_running", "1 while the pipeline runs.", labels),
-        metrics.gauge("sluice_pipeline_failed", "1 when the pipeline failed and is not tried again.", labels),
-        metrics.counter("sluice_pipeline_failures_total", "Runs that ended with an error.", labels),
-        metrics.gauge("sluice_pipeline_last_commit_timestamp_seconds",
-                      "When an epoch was last committed (or seen to be); 0 if never by this process.", labels),
-    };
-  }
-};
-
 }  // namespace
 
 std::string_view to_string(HostedState state) {
@@ -118,6 +65,59 @@ struct PipelineHost::File {
 };
 
 struct PipelineHost::Runner {
+  // What RunCounters counted in all runs of this process.
+  struct Totals {
+    int64_t rows_read = 0;
+    int64_t bytes_read = 0;
+    int64_t rows_written = 0;
+    int64_t bytes_written = 0;
+    int64_t objects_written = 0;
+    int64_t dead_rows = 0;
+    int64_t epochs = 0;
+
+    void add(const RunCounters& counters) {
+      rows_read += counters.rows_read;
+      bytes_read += counters.bytes_read;
+      rows_written += counters.rows_written;
+      bytes_written += counters.bytes_written;
+      objects_written += counters.objects_written;
+      dead_rows += counters.dead_rows;
+      epochs += counters.epochs;
+    }
+  };
+
+  // A pipeline's time series, looked up once.
+  struct Series {
+    Metric& rows_read;
+    Metric& bytes_read;
+    Metric& rows_written;
+    Metric& bytes_written;
+    Metric& objects_written;
+    Metric& dead_rows;
+    Metric& epochs;
+    Metric& running;
+    Metric& failed;
+    Metric& failures;
+    Metric& last_commit;
+
+    static Series of(Metrics& metrics, const Labels& labels) {
+      return Series{
+          metrics.counter("sluice_rows_read_total", "Rows read from sources.", labels),
+          metrics.counter("sluice_bytes_read_total", "Bytes read from sources, as stored.", labels),
+          metrics.counter("sluice_rows_written_total", "Rows committed to sinks.", labels),
+          metrics.counter("sluice_bytes_written_total", "Bytes committed to sinks.", labels),
+          metrics.counter("sluice_objects_written_total", "Files or blocks committed to sinks.", labels),
+          metrics.counter("sluice_dead_rows_total", "Rows sent to dead letters.", labels),
+          metrics.counter("sluice_epochs_total", "Committed epochs.", labels),
+          metrics.gauge("sluice_pipeline_running", "1 while the pipeline runs.", labels),
+          metrics.gauge("sluice_pipeline_failed", "1 when the pipeline failed and is not tried again.", labels),
+          metrics.counter("sluice_pipeline_failures_total", "Runs that ended with an error.", labels),
+          metrics.gauge("sluice_pipeline_last_commit_timestamp_seconds",
+                        "When an epoch was last committed (or seen to be); 0 if never by this process.", labels),
+      };
+    }
+  };
+
   Runner(const File& from, size_t statement, PipelineKind plan_kind, Series own)
       : file(from), index(statement), kind(plan_kind), series(own) {}
 
@@ -175,7 +175,7 @@ Result<void> PipelineHost::add_file(const std::string& path) {
     if (const Runner* other = find(plan.name)) {
       return user_error("{}: '{}' is already defined at {}", plan.where, plan.name, other->shown.where);
     }
-    auto series = Series::of(context_.metrics, {{"pipeline", plan.name}});
+    auto series = Runner::Series::of(context_.metrics, {{"pipeline", plan.name}});
     auto& runner = pipelines_.emplace_back(std::make_unique<Runner>(*file, i, plan.kind, series));
     runner->shown.name = plan.name;
     runner->shown.kind = plan.kind == PipelineKind::stream ? "stream" : "table";
@@ -371,9 +371,9 @@ void PipelineHost::publish_metrics() {
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(context_.clock.wall().time_since_epoch()).count();
   for (const auto& runner : pipelines_) {
     std::lock_guard lock(runner->mutex);
-    Totals totals = runner->before;
+    Runner::Totals totals = runner->before;
     if (runner->counters != nullptr) totals.add(*runner->counters);
-    Series& series = runner->series;
+    Runner::Series& series = runner->series;
     if (totals.epochs > series.epochs.value()) series.last_commit.set(now);
     series.rows_read.set(totals.rows_read);
     series.bytes_read.set(totals.bytes_read);

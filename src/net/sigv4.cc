@@ -8,6 +8,7 @@
 #include <cctype>
 #include <map>
 
+#include "base/ascii.h"
 #include "net/url.h"
 
 namespace sluice::net {
@@ -38,12 +39,6 @@ Digest hmac(std::string_view key, std::string_view text) {
   return digest;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
 // Runs of spaces count as one in the signature.
 std::string squeezed(std::string_view value) {
   std::string out;
@@ -66,7 +61,7 @@ std::string amz_date(WallTime now) {
 }
 
 void set_header(HttpHeaders* headers, std::string_view name, std::string value) {
-  std::erase_if(*headers, [&](const auto& header) { return lower(header.first) == lower(name); });
+  std::erase_if(*headers, [&](const auto& header) { return ascii_lower(header.first) == ascii_lower(name); });
   headers->emplace_back(name, std::move(value));
 }
 
@@ -79,7 +74,7 @@ Result<void> sign(const Credentials& credentials, const SigningScope& scope, Wal
   auto url = TRY(parse_url(request->url));
   const std::string date = amz_date(now);
   auto& headers = request->headers;
-  std::erase_if(headers, [](const auto& header) { return lower(header.first) == "authorization"; });
+  std::erase_if(headers, [](const auto& header) { return ascii_lower(header.first) == "authorization"; });
   set_header(&headers, "Host", url.authority);
   set_header(&headers, "X-Amz-Date", date);
   if (!credentials.session_token.empty()) {
@@ -88,7 +83,7 @@ Result<void> sign(const Credentials& credentials, const SigningScope& scope, Wal
   if (scope.service == "s3") set_header(&headers, "X-Amz-Content-Sha256", std::string(payload_hash));
 
   std::map<std::string, std::string> sorted;
-  for (const auto& [name, value] : headers) sorted.emplace(lower(name), squeezed(value));
+  for (const auto& [name, value] : headers) sorted.emplace(ascii_lower(name), squeezed(value));
   std::string names;
   std::string lines;
   for (const auto& [name, value] : sorted) {

@@ -5,17 +5,12 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/ascii.h"
 #include "net/url.h"
 #include "options/option.h"
 
 namespace sluice::net {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
 
 // libcurl reads https_proxy, HTTPS_PROXY and no_proxy itself, but http_proxy in lower case only (a CGI program gets
 // HTTP_PROXY from its caller; we are none).
@@ -75,7 +70,7 @@ void Transfer::set_up(const CurlApi& api, CURL* easy, const HttpOptions& options
   auto add = [&](const std::string& line) { headers_ = api.slist_append(headers_, line.c_str()); };
   bool typed = false;
   for (const auto& [name, value] : request_.headers) {
-    typed = typed || lower(name) == "content-type";
+    typed = typed || ascii_lower(name) == "content-type";
     add(value.empty() ? name + ";" : name + ": " + value);
   }
   if (!typed) add("Content-Type:");
@@ -106,7 +101,7 @@ void Transfer::take_header(std::string_view line) {
   auto value = line.substr(colon + 1);
   value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
   while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
-  answer_.headers.emplace_back(lower(line.substr(0, colon)), value);
+  answer_.headers.emplace_back(ascii_lower(line.substr(0, colon)), value);
 }
 
 size_t Transfer::on_body(char* data, size_t size, size_t count, void* self) {

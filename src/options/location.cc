@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/ascii.h"
 #include "options/redact.h"
 
 namespace sluice {
@@ -19,23 +20,7 @@ Shape shape_of(std::string_view scheme) {
   return Shape::hosts;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // Replaces %XX. '+' stays '+': a space is %20 (this is RFC 3986, not an HTML form). Empty when a '%' has no two hex
 // digits after it, unless `lenient`, which keeps such a '%' as it is.
@@ -86,7 +71,7 @@ std::string take_scheme(std::string_view text, std::string_view* rest) {
   }
   if (end == 0 || !text.substr(end).starts_with("://")) return {};
   *rest = text.substr(end + 3);
-  return lower(text.substr(0, end));
+  return ascii_lower(text.substr(0, end));
 }
 
 // Two spellings of one system, and connectors that read what another connector's scheme names.
@@ -242,7 +227,7 @@ Result<void> parse_file_path(std::string_view text, bool has_scheme, bool may_pr
   if (has_scheme && !text.starts_with('/') && !text.starts_with("./") && !text.starts_with("../") && text != "." &&
       text != "..") {
     const std::string_view host = text.substr(0, text.find('/'));
-    if (lower(host) != "localhost") {
+    if (ascii_lower(host) != "localhost") {
       return user_error(
           "the {0} location names {1}, but only this machine's files can be read; write "
           "{0}:///… for an absolute path or {0}://./… for a relative one",
@@ -259,7 +244,7 @@ Result<void> parse_file_path(std::string_view text, bool has_scheme, bool may_pr
 Result<void> refuse_mistyped_scheme(std::string_view text) {
   constexpr std::array<std::string_view, 8> kSchemes = {"s3",      "kafka",      "postgresql", "postgres",
                                                         "iceberg", "clickhouse", "http",       "https"};
-  const std::string word = lower(text.substr(0, text.find(':')));
+  const std::string word = ascii_lower(text.substr(0, text.find(':')));
   if (word.size() == text.size() || std::find(kSchemes.begin(), kSchemes.end(), word) == kSchemes.end()) return {};
   return user_error("a location begins with {0}:// ; a file whose name begins with '{0}:' is written ./{0}:…", word);
 }
@@ -277,7 +262,7 @@ Result<Location> parse_location(std::string_view text, std::string_view connecto
     if (!wanted.empty() && !accepts(wanted, out.scheme)) {
       return user_error("a location of {0} begins with {0}://, not with {1}://", connector, written);
     }
-  } else if (lower(text.substr(0, 6)) == "file:/" && (wanted.empty() || accepts(wanted, "file"))) {
+  } else if (ascii_lower(text.substr(0, 6)) == "file:/" && (wanted.empty() || accepts(wanted, "file"))) {
     out.scheme = "file";  // file:/path is RFC 8089's short form
     rest = text.substr(5);
   } else {

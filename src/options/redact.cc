@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
+
 namespace sluice {
 namespace {
 
@@ -14,18 +16,10 @@ constexpr std::array<std::string_view, 18> kPlainKeyNames = {
     "key_fields",  "key_format",    "key_schema",   "key_subject", "primary_key", "sort_key",
     "sorting_key", "partition_key", "message_key",  "unique_key",  "upsert_key",  "merge_key"};
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 }  // namespace
 
 bool looks_secret(std::string_view name) {
-  const std::string folded = lower(name);
+  const std::string folded = ascii_lower(name);
   if (std::find(kPlainKeyNames.begin(), kPlainKeyNames.end(), folded) != kPlainKeyNames.end()) return false;
   return std::any_of(kSecretWords.begin(), kSecretWords.end(),
                      [&](std::string_view word) { return folded.find(word) != std::string::npos; });

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/ascii.h"
 #include "options/option.h"
 
 namespace sluice {
@@ -13,16 +14,6 @@ std::string_view trim(std::string_view text) {
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 struct Unit {
   std::string_view name;
@@ -74,7 +65,7 @@ bool take_quantity(std::string_view& text, std::span<const Unit> units, int64_t*
   while (at < text.size() && text[at] == ' ') ++at;
   const size_t unit_begin = at;
   while (at < text.size() && ((text[at] >= 'a' && text[at] <= 'z') || (text[at] >= 'A' && text[at] <= 'Z'))) ++at;
-  const std::string unit = lower(text.substr(unit_begin, at - unit_begin));
+  const std::string unit = ascii_lower(text.substr(unit_begin, at - unit_begin));
   for (const Unit& known : units) {
     if (known.name != unit) continue;
     const __int128 value = whole * known.factor + fraction * known.factor / fraction_of;
@@ -89,7 +80,7 @@ bool take_quantity(std::string_view& text, std::span<const Unit> units, int64_t*
 }  // namespace
 
 Result<bool> parse_boolean(std::string_view text) {
-  const std::string value = lower(trim(text));
+  const std::string value = ascii_lower(trim(text));
   for (std::string_view yes : {"true", "1", "yes", "on"}) {
     if (value == yes) return true;
   }

@@ -12,6 +12,7 @@
 #include <arrow/type.h>
 #include <arrow/util/utf8.h>
 
+#include "base/ascii.h"
 #include "batch/arrow_result.h"
 #include "postgres/array_text.h"
 #include "postgres/bytes.h"
@@ -22,13 +23,6 @@ namespace sluice::postgres {
 namespace {
 
 Error wrong_size(size_t bytes, std::string_view type) { return user_error("{} bytes are no {}", bytes, type); }
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // How each kind reads one value. `Builder` is Arrow's; binary() and text() return what it takes.
 template <typename ArrowType, typename Wire>

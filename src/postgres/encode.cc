@@ -13,14 +13,13 @@
 #include <arrow/type.h>
 #include <arrow/util/decimal.h>
 
+#include "base/ascii.h"
 #include "batch/json_text.h"
 #include "postgres/moment.h"
 #include "postgres/numeric_wire.h"
 
 namespace sluice::postgres {
 namespace {
-
-constexpr int64_t kNanosPerMicro = 1000;
 
 // A value of eight bytes or fewer, written as it is on the wire; nothing when it does not fit.
 template <typename Array, typename Convert>
@@ -103,14 +102,6 @@ std::string_view bytes_of(const arrow::Array& array, int64_t row) {
     return static_cast<const arrow::FixedSizeBinaryArray&>(array).GetView(row);
   }
   return static_cast<const arrow::BinaryArray&>(array).GetView(row);
-}
-
-bool is_text(const arrow::DataType& type) {
-  return type.id() == arrow::Type::STRING || type.id() == arrow::Type::LARGE_STRING;
-}
-bool is_bytes(const arrow::DataType& type) {
-  return type.id() == arrow::Type::BINARY || type.id() == arrow::Type::LARGE_BINARY ||
-         type.id() == arrow::Type::FIXED_SIZE_BINARY;
 }
 
 // --- integers, floats ---
@@ -335,13 +326,6 @@ std::unique_ptr<ColumnEncoder> jsonb(const std::shared_ptr<arrow::Array>& array)
     put_as_text(from, row, out);
     return true;
   });
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // With or without hyphens, in braces or not, as PostgreSQL reads it.

@@ -13,6 +13,10 @@
 
 namespace sluice::postgres {
 
+// Of any width of offsets.
+bool is_text(const arrow::DataType& type);
+bool is_bytes(const arrow::DataType& type);
+
 // What becomes of the values of one Arrow type in a column of one PostgreSQL type.
 enum class Fit {
   exact,    // every value is held as it is

@@ -11,10 +11,6 @@ namespace {
 
 using Id = arrow::Type;
 
-bool is_text(const arrow::DataType& type) { return type.id() == Id::STRING || type.id() == Id::LARGE_STRING; }
-bool is_bytes(const arrow::DataType& type) {
-  return type.id() == Id::BINARY || type.id() == Id::LARGE_BINARY || type.id() == Id::FIXED_SIZE_BINARY;
-}
 bool is_list(const arrow::DataType& type) {
   return type.id() == Id::LIST || type.id() == Id::LARGE_LIST || type.id() == Id::FIXED_SIZE_LIST;
 }
@@ -112,6 +108,11 @@ Fit into_array(const arrow::DataType& from, const Type& to) {
 bool cast_by_server(const arrow::DataType& from, const Type& to) {
   if (from.id() == Id::NA) return false;
   return to.kind == Kind::other || (to.kind == Kind::array && is_text(from));
+}
+
+bool is_text(const arrow::DataType& type) { return type.id() == Id::STRING || type.id() == Id::LARGE_STRING; }
+bool is_bytes(const arrow::DataType& type) {
+  return type.id() == Id::BINARY || type.id() == Id::LARGE_BINARY || type.id() == Id::FIXED_SIZE_BINARY;
 }
 
 Fit fit_of(const arrow::DataType& from, const Type& to) {

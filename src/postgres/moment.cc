@@ -8,7 +8,6 @@ namespace {
 constexpr int64_t kMicrosPerSecond = 1'000'000;
 constexpr int64_t kMicrosPerHour = 3600 * kMicrosPerSecond;
 constexpr int64_t kMicrosPerMinute = 60 * kMicrosPerSecond;
-constexpr int64_t kNanosPerMicro = 1000;
 
 // src/include/datatype/timestamp.h: Julian day 0, and the day of DATE_END_JULIAN.
 constexpr int64_t kFirstDay = -2'440'588;

@@ -10,6 +10,7 @@
 
 namespace sluice::postgres {
 
+inline constexpr int64_t kNanosPerMicro = 1000;
 inline constexpr int64_t kMicrosPerDay = 86'400'000'000;
 inline constexpr int32_t kDaysTo2000 = 10'957;  // from 1970: PostgreSQL counts from 2000-01-01
 inline constexpr int64_t kMicrosTo2000 = kDaysTo2000 * kMicrosPerDay;

@@ -11,7 +11,7 @@ Result<std::vector<Statement>> split(std::string_view text, const Variables& var
   return split_statements(script, tokens);
 }
 
-std::string complaint(std::string_view text, const Variables& vars = {}) {
+std::string syntax_complaint(std::string_view text, const Variables& vars = {}) {
   auto result = split(text, vars);
   return result.ok() ? "no error" : result.error().what;
 }
@@ -65,22 +65,23 @@ TEST(Statements, InsertIntoInsideParenthesesOrStringsDoesNotEndTheSelect) {
 
 TEST(Statements, MistakesAreNamedWithLineColumnAndTheNearestKeyword) {
   EXPECT_EQ(
-      complaint("\n  CRAETE STREAM a"),
+      syntax_complaint("\n  CRAETE STREAM a"),
       "a.sql:2:3: expected one of CREATE, INSERT, SELECT, WITH, FROM, VALUES, found 'CRAETE'; did you mean CREATE?");
-  EXPECT_EQ(complaint("CREATE STRAEM a AS SELECT 1"),
+  EXPECT_EQ(syntax_complaint("CREATE STRAEM a AS SELECT 1"),
             "a.sql:1:8: expected one of STREAM, TABLE, OR REPLACE, found 'STRAEM'; did you mean STREAM?");
-  EXPECT_EQ(complaint("CREATE TABLE a AS SELECT 1"),
+  EXPECT_EQ(syntax_complaint("CREATE TABLE a AS SELECT 1"),
             "a.sql:1:27: CREATE TABLE a has no destination; end it with INSERT INTO connector('…')");
-  EXPECT_EQ(complaint("INSERT INTO file(x) SELECT 1"),
+  EXPECT_EQ(syntax_complaint("INSERT INTO file(x) SELECT 1"),
             "a.sql:1:18: expected the location as a string: file('…'), found 'x'");
-  EXPECT_EQ(complaint("INSERT INTO file('x', a := ) SELECT 1"),
+  EXPECT_EQ(syntax_complaint("INSERT INTO file('x', a := ) SELECT 1"),
             "a.sql:1:28: expected a value for 'a': a string, number, true, false or a list, found ')'");
-  EXPECT_EQ(complaint("INSERT INTO file('x', a := 1, a := 2) SELECT 1"), "a.sql:1:31: option 'a' is given twice");
-  EXPECT_EQ(complaint("CREATE STREAM s AS SELECT 1 INSERT INTO file('x') WITH (a := 1)"),
+  EXPECT_EQ(syntax_complaint("INSERT INTO file('x', a := 1, a := 2) SELECT 1"),
+            "a.sql:1:31: option 'a' is given twice");
+  EXPECT_EQ(syntax_complaint("CREATE STREAM s AS SELECT 1 INSERT INTO file('x') WITH (a := 1)"),
             "a.sql:1:51: options come before AS: CREATE STREAM name WITH (…) AS SELECT …");
-  EXPECT_EQ(complaint("SELECT (1"), "a.sql:1:8: this '(' is never closed");
-  EXPECT_EQ(complaint("SELECT 'abc"), "a.sql:1:8: this string is never closed; add '");
-  EXPECT_EQ(complaint("/* x"), "a.sql:1:1: this comment /* is never closed; add */");
+  EXPECT_EQ(syntax_complaint("SELECT (1"), "a.sql:1:8: this '(' is never closed");
+  EXPECT_EQ(syntax_complaint("SELECT 'abc"), "a.sql:1:8: this string is never closed; add '");
+  EXPECT_EQ(syntax_complaint("/* x"), "a.sql:1:1: this comment /* is never closed; add */");
 }
 
 TEST(Script, VariablesComeFromTheCommandLineThenTheEnvironment) {
@@ -94,9 +95,9 @@ TEST(Script, VariablesComeFromTheCommandLineThenTheEnvironment) {
 }
 
 TEST(Script, AnUnknownVariableIsAnErrorWithItsPosition) {
-  EXPECT_EQ(complaint("SELECT\n  '${SLUICE_NOPE}'"),
+  EXPECT_EQ(syntax_complaint("SELECT\n  '${SLUICE_NOPE}'"),
             "a.sql:2:4: variable 'SLUICE_NOPE' is not set; give --var SLUICE_NOPE=… or set it in the environment");
-  EXPECT_EQ(complaint("SELECT ${9}"), "a.sql:1:8: '${' starts a variable; write ${NAME}");
+  EXPECT_EQ(syntax_complaint("SELECT ${9}"), "a.sql:1:8: '${' starts a variable; write ${NAME}");
 }
 
 TEST(Script, PositionsAreThoseOfTheFileAfterSubstitutionAndCountCharacters) {

@@ -10,7 +10,7 @@ namespace sluice::file {
 
 namespace {
 
-constexpr int64_t kShareOfLimit = 4;
+constexpr int64_t kBufferShare = 4;
 
 }  // namespace
 
@@ -56,7 +56,7 @@ bool FileWriter::crowded(const Context& context) {
   if (target_.buffered == nullptr) return false;
   const int64_t before = std::exchange(buffered_, file_ == nullptr ? 0 : file_->bytes_buffered());
   const int64_t all = target_.buffered->fetch_add(buffered_ - before) + buffered_ - before;
-  return all > context.memory.limit() / kShareOfLimit;
+  return all > context.memory.limit() / kBufferShare;
 }
 
 Result<void> FileWriter::open(Context& context, const SchemaPtr& schema, const std::string& table,

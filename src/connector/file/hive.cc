@@ -8,6 +8,8 @@
 #include <arrow/api.h>
 #include <arrow/util/value_parsing.h>
 
+#include "base/ascii.h"
+
 namespace sluice::file {
 namespace {
 
@@ -27,13 +29,6 @@ void escape(std::string& out, std::string_view text, bool begins_name) {
       out += text[i];
     }
   }
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 std::string unescape(std::string_view text) {

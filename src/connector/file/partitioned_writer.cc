@@ -11,7 +11,7 @@ namespace {
 // moment.
 constexpr int64_t kBufferBytesMin = 4 << 20;
 constexpr int64_t kBufferBytesMax = 64 << 20;
-constexpr int64_t kShareOfLimit = 32;
+constexpr int64_t kBuffersShare = 32;
 // A partition with this share of the waiting rows is worth its own open file.
 constexpr double kLargeShare = 1.0 / 16;
 
@@ -33,7 +33,7 @@ PartitionedWriter::PartitionedWriter(Target& target, const WriterId& id)
 
 Result<std::unique_ptr<Writer>> PartitionedWriter::create(Context& context, Target& target, const WriterId& id) {
   std::unique_ptr<PartitionedWriter> writer(new PartitionedWriter(target, id));
-  writer->buffer_bytes_max_ = std::clamp(context.memory.limit() / kShareOfLimit, kBufferBytesMin, kBufferBytesMax);
+  writer->buffer_bytes_max_ = std::clamp(context.memory.limit() / kBuffersShare, kBufferBytesMin, kBufferBytesMax);
   if (auto reserved = context.memory.try_reserve(writer->buffer_bytes_max_)) {
     writer->reserved_ = std::move(*reserved);
   } else {

@@ -11,19 +11,18 @@
 namespace sluice::kafka {
 namespace {
 
-using Rows = MessageRows;
 using Array = Result<std::shared_ptr<arrow::Array>>;
 
 Array finish(arrow::ArrayBuilder& builder) { return to_result(builder.Finish()); }
 
 template <typename Builder, typename ValueOf>
-Array fixed(Builder builder, const Rows& rows, ValueOf value_of) {
+Array fixed(Builder builder, const MessageRows& rows, ValueOf value_of) {
   TRY(to_result(builder.Reserve(rows.rows())));
   for (int64_t i = 0; i < rows.rows(); ++i) builder.UnsafeAppend(value_of(rows.at(i)));
   return finish(builder);
 }
 
-Array timestamps(const Rows& rows) {
+Array timestamps(const MessageRows& rows) {
   arrow::TimestampBuilder builder(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), arrow::default_memory_pool());
   TRY(to_result(builder.Reserve(rows.rows())));
   auto* const timestamp_of = api().message_timestamp;
@@ -40,7 +39,7 @@ Array timestamps(const Rows& rows) {
   return finish(builder);
 }
 
-Array headers(const Rows& rows) {
+Array headers(const MessageRows& rows) {
   auto keys = std::make_shared<arrow::StringBuilder>();
   auto values = std::make_shared<arrow::BinaryBuilder>();
   const auto type = std::static_pointer_cast<arrow::ListType>(headers_type());
@@ -65,7 +64,7 @@ Array headers(const Rows& rows) {
   return finish(builder);
 }
 
-Array topics(const Rows& rows) {
+Array topics(const MessageRows& rows) {
   arrow::StringBuilder builder;
   TRY(to_result(builder.Reserve(rows.rows())));
   TRY(to_result(builder.ReserveData(rows.rows() * static_cast<int64_t>(rows.topic.size()))));

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Millis kStep{200};
 constexpr Millis kSayAfter{3'000};
-constexpr Millis kSilence{500};
+constexpr Millis kRecordsSilence{500};
 
 std::string field(const char* name, const std::string& value) {
   std::string out = fmt::format("\"{}\":", name);
@@ -162,7 +162,7 @@ Result<void> PositionReader::read_until(Context& context, const std::string& ses
     if (seen == session) return {};
     if (auto broken = client_->broken(); broken.has_value()) return *std::move(broken);
     const auto now = context.clock.steady();
-    if (now - std::max(asked, heard_) >= kSilence) {
+    if (now - std::max(asked, heard_) >= kRecordsSilence) {
       TRY(on_silence(std::chrono::duration_cast<Millis>(now - heard_)));
       asked = context.clock.steady();
     }

@@ -10,7 +10,7 @@ constexpr Millis kStreamTimeout{60'000};
 constexpr Millis kBoundedTimeout{900'000};  // the brokers' default for transaction.max.timeout.ms
 
 // What a transaction is made of is not for sale.
-constexpr OwnedProperty kOwned[] = {
+constexpr OwnedProperty kOwnedBySink[] = {
     {"transactional.id", "transactional_id"},
     {"transaction.timeout.ms", "transaction_timeout"},
     {"enable.idempotence", ""},
@@ -29,7 +29,7 @@ constexpr OwnedProperty kOwned[] = {
     {"partitioner", "partitioner"},
 };
 
-const std::vector<OptionSpec>& specs() {
+const std::vector<OptionSpec>& sink_specs() {
   static const std::vector<OptionSpec> all = {
       {.name = "format",
        .default_value = "json",
@@ -127,7 +127,7 @@ const std::vector<OptionSpec>& specs() {
 
 Result<std::vector<OptionSpec>> specs_with_formats(const Registry& registry, const ConnectorRequest& request,
                                                    SinkSettings& settings) {
-  std::vector<OptionSpec> all = specs();
+  std::vector<OptionSpec> all = sink_specs();
   const auto cluster = cluster_option_specs();
   all.insert(all.end(), cluster.begin(), cluster.end());
   const auto given = [&](const char* name) -> const std::string* {
@@ -181,7 +181,7 @@ Result<void> read_key(const Registry& registry, SinkSettings& settings) {
 
 }  // namespace
 
-std::span<const OptionSpec> sink_option_specs() { return specs(); }
+std::span<const OptionSpec> sink_option_specs() { return sink_specs(); }
 
 Result<std::string> SinkSettings::topic_for(const TableId& table) const {
   std::string name = topic;
@@ -199,7 +199,7 @@ Result<SinkSettings> sink_settings(const Registry& registry, const ConnectorRequ
   const auto all = TRY(specs_with_formats(registry, request, settings));
   settings.options = TRY(OptionValues::parse("kafka", all, kSink, request.options));
   const OptionValues& options = settings.options;
-  settings.cluster = TRY(cluster_of(request.location, options, request.pipeline, kOwned));
+  settings.cluster = TRY(cluster_of(request.location, options, request.pipeline, kOwnedBySink));
   settings.where = request.where;
   settings.pipeline = request.pipeline;
   settings.topic = request.location.path;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr OptionScope kSource = OptionScope::source;
 
-const std::vector<OptionSpec>& specs() {
+const std::vector<OptionSpec>& source_specs() {
   static const std::vector<OptionSpec> all = {
       {.name = "topics",
        .kind = OptionKind::list,
@@ -68,7 +68,7 @@ const std::vector<OptionSpec>& specs() {
 }
 
 // What the source sets itself.
-constexpr OwnedProperty kOwned[] = {
+constexpr OwnedProperty kOwnedBySource[] = {
     {"group.id", "group_id"},
     {"group.instance.id", "instance_id"},
     {"partition.assignment.strategy", "assignor"},
@@ -146,7 +146,7 @@ Result<void> choose_topics(const ConnectorRequest& request, const OptionValues& 
 
 }  // namespace
 
-std::span<const OptionSpec> source_option_specs() { return specs(); }
+std::span<const OptionSpec> source_option_specs() { return source_specs(); }
 
 std::string group_of(std::string_view pipeline) { return fmt::format("sluice_{}", pipeline); }
 
@@ -179,7 +179,7 @@ Result<SourceSettings> source_settings(const Registry& registry, const Connector
   const auto* value = TRY(payload_named(registry, request.options, "format", "json"));
   const auto* key = TRY(payload_named(registry, request.options, "key_format", "text"));
   // The connector's own come first: a name that a format declares, too, is the connector's.
-  std::vector<OptionSpec> all = specs();
+  std::vector<OptionSpec> all = source_specs();
   all.insert(all.end(), value->options.begin(), value->options.end());
   const auto cluster = cluster_option_specs();
   all.insert(all.end(), cluster.begin(), cluster.end());
@@ -191,7 +191,7 @@ Result<SourceSettings> source_settings(const Registry& registry, const Connector
   }
   settings.value = {value, TRY(OptionValues::parse("kafka", all, kSource, request.options))};
   const OptionValues& options = settings.value.options;
-  settings.cluster = TRY(cluster_of(request.location, options, request.pipeline, kOwned));
+  settings.cluster = TRY(cluster_of(request.location, options, request.pipeline, kOwnedBySource));
   settings.metadata = TRY(metadata_of(options));
   const bool keys =
       std::find(settings.metadata.begin(), settings.metadata.end(), MetadataColumn::key) != settings.metadata.end();

@@ -15,8 +15,6 @@ namespace {
 
 // Before it the server reads the whole table for a range of ctids.
 constexpr int kTidRangeScans = 140'000;
-// What a page holds when nobody has analysed the table.
-constexpr double kRowsPerPage = 50;
 
 // One table, or the query, with what is asked of it.
 struct Input {

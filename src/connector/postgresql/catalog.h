@@ -10,6 +10,9 @@
 
 namespace sluice::postgresql {
 
+// What a page holds when nobody has analysed the table.
+inline constexpr double kRowsPerPage = 50;
+
 // pg_class.relreplident: what an UPDATE or DELETE carries of the old row.
 enum class ReplicaIdentity { primary_key, nothing, full, index };
 

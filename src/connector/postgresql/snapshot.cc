@@ -16,8 +16,6 @@ namespace {
 using postgres::Kind;
 using postgres::load_be;
 
-// What a page holds when nobody has analysed the table.
-constexpr double kRowsPerPage = 50;
 // Keys looked at for each piece: its size is then right within a tenth or so.
 constexpr double kSamplePerPiece = 200;
 

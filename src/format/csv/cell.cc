@@ -10,6 +10,7 @@
 #include <arrow/util/float16.h>
 
 #include "batch/schema.h"
+#include "batch/time_text.h"
 
 namespace sluice::csv {
 namespace {
@@ -27,15 +28,11 @@ void put_date(int64_t since_1970, std::string* out) {
 }
 
 int digits_of(arrow::TimeUnit::type unit) { return 3 * static_cast<int>(unit); }
-int64_t per_second(arrow::TimeUnit::type unit) {
-  constexpr int64_t kPerSecond[] = {1, 1000, 1'000'000, 1'000'000'000};
-  return kPerSecond[unit];
-}
 
 // hh:mm:ss and the fraction when there is one, in the unit's digits.
 void put_time(int64_t in_day, arrow::TimeUnit::type unit, std::string* out) {
-  int64_t seconds = in_day / per_second(unit);
-  int64_t fraction = in_day % per_second(unit);
+  int64_t seconds = in_day / units_per_second(unit);
+  int64_t fraction = in_day % units_per_second(unit);
   fmt::format_to(std::back_inserter(*out), "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
   if (fraction != 0) fmt::format_to(std::back_inserter(*out), ".{:0{}}", fraction, digits_of(unit));
 }
@@ -148,7 +145,7 @@ class TimestampCells final : public Cells {
         zoned_(!static_cast<const arrow::TimestampType&>(*array.type()).timezone().empty()) {}
   std::string_view text(int64_t row, std::string* scratch) const override {
     scratch->clear();
-    const int64_t per_day = kSecondsADay * per_second(unit_);
+    const int64_t per_day = kSecondsADay * units_per_second(unit_);
     int64_t value = array_.Value(row);
     int64_t in_day = value % per_day;
     if (in_day < 0) in_day += per_day;

@@ -3,10 +3,14 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "options/option.h"
 
 namespace sluice::csv {
+
+// Of UTF-8; may stand at the start of a file and is no part of its first name.
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 struct Dialect {
   char delimiter = ',';

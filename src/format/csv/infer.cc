@@ -10,6 +10,7 @@
 
 #include "codec/encoding.h"
 #include "format/csv/column.h"
+#include "format/csv/field_text.h"
 #include "format/csv/header.h"
 #include "format/csv/value.h"
 #include "format/csv/window.h"
@@ -31,12 +32,6 @@ bool is_word(std::string_view text, std::string_view lower) {
 bool has_leading_zero(std::string_view text) {
   if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
   return text.size() > 1 && text[0] == '0' && is_digit(text[1]);
-}
-
-std::string_view trim(std::string_view text) {
-  size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 class Sampler {

@@ -14,8 +14,6 @@ namespace sluice::csv {
 namespace {
 
 constexpr int64_t kReadBytes = 512 << 10;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-
 class Finder {
  public:
   Finder(Context& context, const Dialect& dialect, arrow::io::RandomAccessFile& file, int64_t size)

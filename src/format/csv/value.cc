@@ -5,6 +5,8 @@
 #include <chrono>
 #include <string_view>
 
+#include "batch/time_text.h"
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -195,8 +197,7 @@ bool parse_timestamp(DateParser& dates, const char* p, size_t n, Timestamp* time
 }
 
 bool in_unit(int64_t seconds, int32_t nanos, arrow::TimeUnit::type unit, int64_t* value) {
-  constexpr int64_t kPerSecond[] = {1, 1000, 1'000'000, 1'000'000'000};
-  int64_t per_second = kPerSecond[unit];
+  int64_t per_second = units_per_second(unit);
   if (nanos == 0) return !__builtin_mul_overflow(seconds, per_second, value);
   int64_t nanos_each = 1'000'000'000 / per_second;
   int64_t scaled;

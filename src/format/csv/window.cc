@@ -12,8 +12,6 @@ namespace {
 
 constexpr size_t kWindowBytes = 256 << 10;  // with its index it stays in a core's own cache
 constexpr size_t kRecordBytesMax = 64 << 20;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-
 int64_t count_line_feeds(const char* data, size_t bytes) { return std::count(data, data + bytes, '\n'); }
 
 }  // namespace

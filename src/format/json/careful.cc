@@ -3,12 +3,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "format/json/parse.h"
 
 namespace sluice::json {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool hex4(const char* p, const char* end, uint32_t* value) {
   if (end - p < 4) return false;

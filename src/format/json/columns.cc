@@ -13,6 +13,7 @@
 #include <arrow/type_traits.h>
 
 #include "base/result.h"
+#include "batch/time_text.h"
 
 namespace sluice::json {
 namespace {
@@ -73,12 +74,10 @@ void set_kind(Column& column, const arrow::DataType& type) {
     case arrow::Type::LARGE_BINARY:
       column.kind = Kind::bytes;
       break;
-    case arrow::Type::TIMESTAMP: {
-      constexpr int64_t kUnits[] = {1, 1000, 1000000, 1000000000};
+    case arrow::Type::TIMESTAMP:
       column.kind = Kind::timestamp;
-      column.units_per_second = kUnits[static_cast<const arrow::TimestampType&>(type).unit()];
+      column.units_per_second = units_per_second(static_cast<const arrow::TimestampType&>(type).unit());
       break;
-    }
     case arrow::Type::STRUCT:
       column.kind = Kind::record;
       break;

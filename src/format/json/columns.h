@@ -14,6 +14,8 @@
 
 namespace sluice::json {
 
+inline constexpr int64_t kBatchBytesMax = 1 << 30;  // offsets have 31 bits
+
 struct ColumnsOptions {
   SchemaPtr schema;               // everything a record may hold (decoded_schema)
   SchemaPtr planned;              // what comes out: parts of it

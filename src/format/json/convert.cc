@@ -12,6 +12,7 @@
 #include <arrow/util/base64.h>
 #include <arrow/util/decimal.h>
 
+#include "batch/time_text.h"
 #include "format/json/moment.h"
 #include "format/json/parse.h"
 
@@ -138,20 +139,6 @@ Flaw convert_decimal(Column& column, std::string_view token) {
   }
   ++column.length;
   return Flaw::none;
-}
-
-int64_t units_per_second(arrow::TimeUnit::type unit) {
-  switch (unit) {
-    case arrow::TimeUnit::SECOND:
-      return 1;
-    case arrow::TimeUnit::MILLI:
-      return 1000;
-    case arrow::TimeUnit::MICRO:
-      return 1000000;
-    case arrow::TimeUnit::NANO:
-      return 1000000000;
-  }
-  return 1;
 }
 
 // Seconds and nanoseconds in a unit: never rounded.

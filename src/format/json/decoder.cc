@@ -10,9 +10,7 @@
 namespace sluice::json {
 namespace {
 
-constexpr size_t kRejectsMax = 1024;         // then the caller takes them, with whatever rows there are
-constexpr int64_t kBatchBytesMax = 1 << 30;  // offsets have 31 bits
-
+constexpr size_t kRejectsMax = 1024;  // then the caller takes them, with whatever rows there are
 class JsonDecoder : public Decoder {
  public:
   JsonDecoder(const DecodeOptions& decode, const ColumnsOptions& columns, const ReadRequest& request,

@@ -5,6 +5,7 @@
 #include <arrow/type_traits.h>
 #include <arrow/util/decimal.h>
 
+#include "batch/time_text.h"
 #include "format/json/columns.h"
 
 namespace sluice::json {
@@ -61,19 +62,14 @@ bool number_of(const arrow::Scalar& scalar, double* value) {
   return *value == *value;
 }
 
-int64_t units(arrow::TimeUnit::type unit) {
-  constexpr int64_t kUnits[] = {1, 1000, 1000000, 1000000000};
-  return kUnits[unit];
-}
-
 bool timestamp_of(const arrow::TimestampType& column, const arrow::Scalar& scalar, int64_t* value) {
   if (scalar.type->id() != arrow::Type::TIMESTAMP) return false;
   const auto& type = static_cast<const arrow::TimestampType&>(*scalar.type);
   if (type.timezone().empty() != column.timezone().empty()) return false;
   __int128 scaled =
-      static_cast<__int128>(static_cast<const arrow::TimestampScalar&>(scalar).value) * units(column.unit());
-  if (scaled % units(type.unit()) != 0) return false;
-  scaled /= units(type.unit());
+      static_cast<__int128>(static_cast<const arrow::TimestampScalar&>(scalar).value) * units_per_second(column.unit());
+  if (scaled % units_per_second(type.unit()) != 0) return false;
+  scaled /= units_per_second(type.unit());
   *value = static_cast<int64_t>(scaled);
   return scaled == *value;
 }

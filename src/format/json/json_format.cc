@@ -91,7 +91,7 @@ Result<std::unique_ptr<Format>> create(const OptionValues& options) {
   return std::make_unique<JsonFormat>(std::move(decode), std::move(infer), encode, std::move(encoding));
 }
 
-std::vector<OptionSpec> option_specs() {
+std::vector<OptionSpec> format_option_specs() {
   std::vector<OptionSpec> specs;
   auto add = [&specs](OptionSpec spec) { specs.push_back(std::move(spec)); };
   add({.name = "layout",
@@ -132,7 +132,7 @@ FormatDescriptor json_format() {
   descriptor.name = "json";
   descriptor.doc = "JSON records, one a line, in an array or in wrapping documents.";
   descriptor.extensions = {".jsonl", ".ndjson", ".json"};
-  descriptor.options = json::option_specs();
+  descriptor.options = json::format_option_specs();
   descriptor.create = json::create;
   return descriptor;
 }

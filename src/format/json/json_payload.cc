@@ -99,7 +99,7 @@ Result<std::unique_ptr<PayloadFormat>> create(const OptionValues& options, const
   return std::unique_ptr<PayloadFormat>(std::make_unique<JsonPayloadFormat>(std::move(made)));
 }
 
-std::vector<OptionSpec> option_specs() {
+std::vector<OptionSpec> payload_option_specs() {
   std::vector<OptionSpec> specs = value_options();
   specs.insert(specs.begin(), columns_option());
   specs.push_back({.name = "connect_schema",
@@ -120,7 +120,7 @@ PayloadDescriptor json_payload() {
   PayloadDescriptor descriptor;
   descriptor.name = "json";
   descriptor.doc = "One JSON object per message.";
-  descriptor.options = json::option_specs();
+  descriptor.options = json::payload_option_specs();
   descriptor.create = json::create;
   return descriptor;
 }

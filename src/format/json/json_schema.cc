@@ -10,7 +10,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using arrow::Type;
 
-constexpr int kDepthMax = 64;
+constexpr int kSchemaDepthMax = 64;
 
 Json schema_of(const arrow::DataType& type);
 
@@ -95,7 +95,7 @@ std::optional<TypePtr> type_of_text(const Json& json) {
 }
 
 std::optional<TypePtr> type_of(const Json& json, int depth) {
-  if (!json.is_object() || depth > kDepthMax) return std::nullopt;
+  if (!json.is_object() || depth > kSchemaDepthMax) return std::nullopt;
   for (const char* more : {"$ref", "allOf", "not", "if", "patternProperties"}) {
     if (json.contains(more)) return std::nullopt;
   }

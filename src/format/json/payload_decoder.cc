@@ -18,9 +18,7 @@
 namespace sluice::json {
 namespace {
 
-constexpr int64_t kChunkBytes = 128 << 10;   // gathered at a time: it stays in the cache between copying and parsing
-constexpr int64_t kBatchBytesMax = 1 << 30;  // offsets have 31 bits
-
+constexpr int64_t kChunkBytes = 128 << 10;  // gathered at a time: it stays in the cache between copying and parsing
 // The parsers read beyond the end of a text and want to find zeros there. So payloads are gathered in a buffer of our
 // own, with a zero between them: no JSON goes on behind one, and no scan runs into the next payload unnoticed.
 class JsonPayloadDecoder : public PayloadDecoder {

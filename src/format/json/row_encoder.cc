@@ -8,17 +8,10 @@
 #include <arrow/type_traits.h>
 #include <arrow/util/decimal.h>
 
+#include "batch/time_text.h"
 #include "format/json/digits.h"
 
 namespace sluice::json {
-namespace {
-
-int64_t units(arrow::TimeUnit::type unit) {
-  constexpr int64_t kUnits[] = {1, 1000, 1000000, 1000000000};
-  return kUnits[unit];
-}
-
-}  // namespace
 
 Result<void> RowEncoder::prepare(const arrow::Schema& schema) {
   root_.id = arrow::Type::STRUCT;
@@ -73,11 +66,11 @@ Result<RowEncoder::Node*> RowEncoder::add(const std::string& name, const std::st
     case arrow::Type::EXTENSION:
       return add(name, path, static_cast<const arrow::ExtensionType&>(*type).storage_type());
     case arrow::Type::TIMESTAMP:
-      node.units_per_second = units(static_cast<const arrow::TimestampType&>(*type).unit());
+      node.units_per_second = units_per_second(static_cast<const arrow::TimestampType&>(*type).unit());
       break;
     case arrow::Type::TIME32:
     case arrow::Type::TIME64:
-      node.units_per_second = units(static_cast<const arrow::TimeType&>(*type).unit());
+      node.units_per_second = units_per_second(static_cast<const arrow::TimeType&>(*type).unit());
       break;
     default:
       if (!is_scalar(*type)) {

@@ -8,6 +8,7 @@
 
 #include "batch/json_text.h"
 #include "batch/plain.h"
+#include "batch/time_text.h"
 #include "format/protobuf/wire.h"
 #include "format/protobuf/write_node.h"
 
@@ -88,11 +89,6 @@ void split_moment(int64_t value, int64_t units_per_second, int64_t* seconds, int
     --*seconds;
   }
   *nanos = rest * (1'000'000'000 / units_per_second);
-}
-
-int64_t units_of(arrow::TimeUnit::type unit) {
-  constexpr int64_t kUnits[] = {1, 1000, 1'000'000, 1'000'000'000};
-  return kUnits[unit];
 }
 
 }  // namespace
@@ -300,12 +296,12 @@ bool MessageWriter::write_moment(const WriteNode& node, int64_t index, std::stri
     seconds = interval.nanoseconds / 1'000'000'000;  // both parts of a Duration have the same sign
     nanos = interval.nanoseconds % 1'000'000'000;
   } else if (node.type->id() == Type::DURATION) {
-    const int64_t units = units_of(static_cast<const arrow::DurationType&>(*node.type).unit());
+    const int64_t units = units_per_second(static_cast<const arrow::DurationType&>(*node.type).unit());
     const auto value = node.at<int64_t>(index);
     seconds = value / units;
     nanos = value % units * (1'000'000'000 / units);
   } else {
-    const int64_t units = units_of(static_cast<const arrow::TimestampType&>(*node.type).unit());
+    const int64_t units = units_per_second(static_cast<const arrow::TimestampType&>(*node.type).unit());
     split_moment(node.at<int64_t>(index), units, &seconds, &nanos);
   }
   if (seconds != 0) {

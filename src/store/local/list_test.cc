@@ -1,3 +1,4 @@
+#include <arrow/buffer.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
