@@ -109,7 +109,7 @@ size_t expected_rows(const HandingOut& group) {
 
 template <typename Done>
 bool eventually(Done done) {
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     if (done()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }

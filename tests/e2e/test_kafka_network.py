@@ -1,5 +1,5 @@
-"""A network between Sluice and the brokers that cuts, halves, delays and swallows; coordinators that die; brokers and
-registries that are not there yet. Judged by confluent-kafka past the proxy, and by Python's json."""
+"""A network between Sluice and the brokers that cuts, halves, delays and swallows; coordinators that die; brokers that
+are not there yet. Judged by confluent-kafka past the proxy, and by Python's json."""
 import json
 import time
 
@@ -189,28 +189,3 @@ def test_brokers_that_are_down_at_the_start_are_waited_for(own_kafka, start, tmp
                         found_in(kafka, "made", 1) == list(range(50)), "the rows into it")
     reading.stop()
     writing.stop()
-
-
-def test_a_registry_that_is_down_at_the_start_is_waited_for(kafka, registry, guarded, sluice, start, tmp_path):
-    from confluent_kafka.schema_registry.avro import AvroSerializer
-    from confluent_kafka.serialization import MessageField, SerializationContext
-
-    topic = kafka.make_topic()
-    schema = json.dumps({"type": "record", "name": "R", "fields": [{"name": "id", "type": "int"}]})
-    serializer = AvroSerializer(registry.client(), schema)
-    kafka.produce(topic, [serializer({"id": 1}, SerializationContext(topic, MessageField.VALUE))])
-    url = f"http://me:p%2Fw@127.0.0.1:{guarded.port}"
-
-    def stream(patience):
-        source = kafka.at(topic, f"format := 'avro', schema_registry := '{url}', schema_registry_timeout := '{patience}'")
-        return f"{options()} AS SELECT * FROM {source} INSERT INTO file('out/', format := 'json');"
-
-    guarded.down = True
-    error = sluice.fails("run", "-e", stream("300ms"))
-    assert "the schema registry" in error and "503" in error and "p/w" not in error
-    running = start("run", "-e", stream("60s"))
-    turned_away = guarded.turned_away
-    running.waits_until(lambda: guarded.turned_away > turned_away + 2, "it to ask again")
-    guarded.down = False
-    running.waits_until(lambda: ids(tmp_path / "out") == [1], "the row")
-    running.stop()

@@ -278,3 +278,28 @@ def test_a_registry_that_is_down_is_waited_for_and_a_wrong_password_is_said(kafk
     running.waits_until(lambda: ids(tmp_path / "out") == [1, 2], "the second row")
     said = running.stop()
     assert "503" in said and "p/w" not in said and "p%2Fw" not in said
+
+
+def test_a_registry_that_is_down_at_the_start_is_waited_for(kafka, registry, guarded, sluice, start, tmp_path):
+    from confluent_kafka.schema_registry.avro import AvroSerializer
+    from confluent_kafka.serialization import MessageField, SerializationContext
+
+    topic = kafka.make_topic()
+    schema = json.dumps({"type": "record", "name": "R", "fields": [{"name": "id", "type": "int"}]})
+    serializer = AvroSerializer(registry.client(), schema)
+    kafka.produce(topic, [serializer({"id": 1}, SerializationContext(topic, MessageField.VALUE))])
+    url = f"http://me:p%2Fw@127.0.0.1:{guarded.port}"
+
+    def stream(patience):
+        source = kafka.at(topic, f"format := 'avro', schema_registry := '{url}', schema_registry_timeout := '{patience}'")
+        return f"CREATE STREAM s WITH (epoch_age := '100ms') AS SELECT * FROM {source} INSERT INTO file('out/', format := 'json');"
+
+    guarded.down = True
+    error = sluice.fails("run", "-e", stream("300ms"))
+    assert "the schema registry" in error and "503" in error and "p/w" not in error
+    running = start("run", "-e", stream("60s"))
+    turned_away = guarded.turned_away
+    running.waits_until(lambda: guarded.turned_away > turned_away + 2, "it to ask again")
+    guarded.down = False
+    running.waits_until(lambda: ids(tmp_path / "out") == [1], "the row")
+    running.stop()

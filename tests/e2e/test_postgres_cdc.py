@@ -186,7 +186,7 @@ def test_4_a_changed_publication_is_refused(sluice, postgres):
 def test_5_versions_are_commit_lsn_and_ordinal_and_reading_goes_on_inside_a_transaction(sluice, postgres):
     """Batches and epochs end inside of a transaction; kill -9 in the middle neither loses nor doubles."""
     postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
-    statement = stream(changes_of(postgres, more="batch_size := 500, proto := 1"), options=", epoch_rows := 1000")
+    statement = stream(changes_of(postgres, more="batch_size := 500, proto := 1, rate_limit := '20000 rows/s'"), options=", epoch_rows := 1000")
     with running(sluice, statement) as process:
         wait_until(lambda: slot(postgres) and slot(postgres)[0], running=process)
     postgres.execute("INSERT INTO t SELECT g, 'v' FROM generate_series(1, 60000) g")
