@@ -54,7 +54,7 @@ function(sluice_link target visibility)
 endfunction()
 
 # The headers that cost most to parse, compiled once for the product and once, with GoogleTest, for the tests. A file
-# still has to include what it uses: clang-tidy compiles without this. Targets share it, so nothing may change the
+# still has to include what it uses: `tools/lint FILE` compiles without this. Targets share it, so nothing may change the
 # macros these headers see. Measured with g++ 12, one core: 5 s per precompiled header; then a file with Arrow takes
 # 1.6 s instead of 2.8 s and its test 2.0 s instead of 3.6 s. A second clone in another folder gets all of it from ccache.
 function(sluice_precompile target)

@@ -11,8 +11,6 @@
 namespace sluice::avro {
 namespace {
 
-// A small block may announce or unpack to anything: this is where it ends.
-
 Error no_memory() { return refused("not enough memory for a block"); }
 Error too_large() { return user_error("a block of more than 1 GB"); }
 Error damaged(BlockCodec codec) {

@@ -19,7 +19,7 @@ inline constexpr std::array<std::string_view, 6> kBlockCodecs = {"null",      "d
 // Unset: unknown.
 std::optional<BlockCodec> find_block_codec(std::string_view name);
 
-// No block is larger, as stored or in memory.
+// No block is larger, as stored or in memory: a small one may announce or unpack to anything.
 inline constexpr int64_t kBlockBytesMax = int64_t{1} << 30;
 
 // One of each thread; keeps what the libraries need between blocks.

@@ -4,8 +4,6 @@
 namespace sluice::kafka {
 namespace {
 
-constexpr Millis kAttempt{400};
-
 struct EventDeleter {
   void operator()(rd_kafka_event_t* event) const { api().event_destroy(event); }
 };
@@ -26,7 +24,7 @@ struct ConfigResourceDeleter {
 // Waits for the one event of an administrative request.
 Result<Event> wait_for(Client& client, rd_kafka_queue_t* queue, const std::string& what, const std::stop_token& stop) {
   while (true) {
-    Event event(api().queue_poll(queue, static_cast<int>(kAttempt.count())));
+    Event event(api().queue_poll(queue, static_cast<int>(Client::kAttempt.count())));
     client.serve(Millis(0));
     if (event != nullptr) {
       const auto code = api().event_error(event.get());

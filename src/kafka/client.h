@@ -68,6 +68,9 @@ struct Watermarks {
 // Cluster::connect_timeout, and ends within a second of a stop.
 class Client {
  public:
+  // How long one attempt at anything may take: a stop is answered within a second.
+  static constexpr Millis kAttempt{400};
+
   struct Callbacks {
     std::function<void(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions)> on_rebalance;
     std::function<void(const rd_kafka_message_t& message)> on_delivery;

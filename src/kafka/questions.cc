@@ -7,8 +7,6 @@
 namespace sluice::kafka {
 namespace {
 
-// How long one attempt may take: a stop is answered within a second.
-constexpr Millis kQuestion{400};
 constexpr Millis kPause{50};
 
 struct MetadataDeleter {
@@ -53,7 +51,7 @@ Result<void> Client::ask(std::string_view what, const std::stop_token& stop,
   const auto until = clock.steady() + cluster_.connect_timeout;
   std::string about(what);
   while (true) {
-    const auto code = call(static_cast<int>(kQuestion.count()), &about);
+    const auto code = call(static_cast<int>(kAttempt.count()), &about);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
       answered_ = true;
       return {};
@@ -105,7 +103,7 @@ void Client::look_for_leaders(const std::string& topic) {
   std::unique_ptr<rd_kafka_topic_t, TopicHandleDeleter> handle(api().topic_new(handle_, topic.c_str(), nullptr));
   if (handle == nullptr) return;
   const rd_kafka_metadata_t* answer = nullptr;
-  (void)api().metadata(handle_, 0, handle.get(), &answer, static_cast<int>(kQuestion.count()));
+  (void)api().metadata(handle_, 0, handle.get(), &answer, static_cast<int>(kAttempt.count()));
   const Metadata metadata(answer);  // what it says is remembered
 }
 

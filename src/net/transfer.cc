@@ -1,7 +1,6 @@
 #include "net/transfer.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <cstring>
 

@@ -13,7 +13,6 @@ namespace {
 
 // A file that is being written may look cut short. One that was touched this recently is tried again later.
 constexpr Millis kStillWritten{10'000};
-constexpr Millis kFileAgain{1'000};
 // Up to this size a file is read at once: with thousands of small ones, system calls are most of the work.
 constexpr int64_t kSmallBytes = 64 << 10;
 
@@ -124,7 +123,7 @@ Result<void> FileReader::give_up_current(Context& context, Error error) {
                        {{"path", path}, {"reason", error.message()}});
       // Rows since the last flush are not delivered: they come again from the position recorded then.
       decoder_.reset();
-      plan_.ledger.give_up(work.id, work.object, bad_content && !gone ? settled : now + kFileAgain);
+      plan_.ledger.give_up(work.id, work.object, bad_content && !gone ? settled : now + kTryAgain);
       current_.reset();
       file_.reset();
       return {};

@@ -14,7 +14,6 @@ namespace {
 // A folder that changes without pause is listed no more often than this.
 constexpr Millis kListingPause{50};
 constexpr Millis kOvershoot{3};
-constexpr Millis kObjectAgain{1'000};
 // A column format's stored bytes hold about this many times more.
 constexpr int64_t kStoredToDecoded = 4;
 // Files compared with what has been read before lanes get the next ones.
@@ -285,7 +284,7 @@ Result<bool> FileSource::compare_listing(Context& context, std::span<const Objec
       auto added = add_work(context, std::move(work), events);
       if (added.ok()) continue;
       if (!leave_for_later(added.error())) return std::move(added).error();
-      ledger_->give_up(id, object, context.clock.wall() + kObjectAgain);
+      ledger_->give_up(id, object, context.clock.wall() + kTryAgain);
     }
   }
   return !events.added.empty();

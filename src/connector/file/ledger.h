@@ -33,6 +33,9 @@ struct Work {
   bool tail = false;            // it may grow: an unfinished last record is left for later
 };
 
+// When a file that could not be read, but may be well, is tried again.
+inline constexpr Millis kTryAgain{1'000};
+
 class Ledger {
  public:
   struct Policy {

@@ -5,7 +5,6 @@
 namespace sluice::kafka {
 namespace {
 
-constexpr Millis kAnswer{400};
 // What stands beside the offsets we commit, before the pipeline's name.
 constexpr std::string_view kMark = "sluice ";
 // The session ends this long after a process has died: then its partitions go to others.
@@ -117,7 +116,7 @@ bool GroupMember::may_be_destroyed() {
   if (given_ || api().version() >= kCorrect || settings_.assignor != "cooperative-sticky") return true;
   const auto until = system_clock().steady() + kFirstAssignment;
   while (!given_ && system_clock().steady() < until) {
-    if (!poll(kAnswer / 4).ok()) break;
+    if (!poll(Client::kAttempt / 4).ok()) break;
   }
   return given_;
 }
@@ -257,8 +256,9 @@ Result<void> GroupMember::seek(std::span<const PartitionOffset> partitions, cons
   const auto until = system_clock().steady() + settings_.cluster.connect_timeout;
   while (true) {
     const PartitionList list = partition_list(partitions);
-    TRY(result_of(ErrorPtr(api().seek_partitions(client_->get(), list.get(), static_cast<int>(kAnswer.count()))),
-                  {client_->where(), settings_.subject()}));
+    TRY(result_of(
+        ErrorPtr(api().seek_partitions(client_->get(), list.get(), static_cast<int>(Client::kAttempt.count()))),
+        {client_->where(), settings_.subject()}));
     const auto* failed =
         std::find_if(list->elems, list->elems + list->cnt, [](const auto& one) { return one.err != 0; });
     if (failed == list->elems + list->cnt) return {};
@@ -290,7 +290,7 @@ Result<void> commit_offsets(Client& client, const SourceSettings& settings, std:
   const auto until = system_clock().steady() + settings.cluster.connect_timeout;
   while (true) {
     const std::unique_ptr<rd_kafka_event_t, EventDeleter> event(
-        api().queue_poll(replies.get(), static_cast<int>(kAnswer.count())));
+        api().queue_poll(replies.get(), static_cast<int>(Client::kAttempt.count())));
     if (event != nullptr) {
       const auto outcome = api().event_error(event.get());
       return outcome == RD_KAFKA_RESP_ERR_NO_ERROR ? Result<void>()

@@ -14,6 +14,7 @@ namespace sluice::csv {
 namespace {
 
 constexpr int64_t kReadBytes = 512 << 10;
+
 class Finder {
  public:
   Finder(Context& context, const Dialect& dialect, arrow::io::RandomAccessFile& file, int64_t size)
