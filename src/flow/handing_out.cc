@@ -88,6 +88,7 @@ class HandingOutSource final : public Source {
   Result<void> start(Context&, const Positions& durable) override {
     durable_ = durable;
     handed_out_.clear();
+    if (!going_.empty()) owned_.erase(std::exchange(going_, {}));
     return {};
   }
   Result<SplitEvents> poll_splits(Context& context, Deadline) override {

@@ -245,6 +245,27 @@ TEST_P(SharedPipelineTest, AServerThatDropsEverybodyIsSurvivedByAll) {
   expect_each_row_once();
 }
 
+// A stretch that fails between poll_splits() and released() must not keep a split that nobody reads any more.
+TEST(HandingOutTest, WhatWasRevokedIsFreeWhenReadingBeginsAnew) {
+  ScratchFolder folder;
+  HandingOut group;
+  group.folder = folder.path();
+  Registry registry;
+  Metrics metrics;
+  Budget memory(1 << 20);
+  Context context{{}, system_clock(), Log(), metrics, memory, registry, "numbers"};
+  auto added_to = [&](Source& source) { return source.poll_splits(context, {}).value().added.size(); };
+  auto first = make_handing_out(group);
+  ASSERT_TRUE(first->start(context, {}).ok());
+  EXPECT_EQ(added_to(*first), static_cast<size_t>(group.splits));
+  auto second = make_handing_out(group);
+  ASSERT_TRUE(second->start(context, {}).ok());
+  EXPECT_EQ(first->poll_splits(context, {}).value().revoked.size(), 1U);
+  EXPECT_EQ(added_to(*second), 0U);
+  ASSERT_TRUE(first->start(context, {}).ok());
+  EXPECT_EQ(added_to(*second), 1U);
+}
+
 // --- kill -9 ---
 
 TEST(SharedPipelineChild, DISABLED_Runs) {

@@ -94,7 +94,8 @@ class Source {
   // added and resumed. A position that cannot be resumed (file replaced, slot lost) is an error that says so.
   // Called again, while no reader exists, when flow begins anew from the durable positions without the process ending:
   // after a schema change, a TRUNCATE, splits that were revoked or lost, and a transient failure. Everything that was
-  // added then counts as never handed out; connections that failed are made anew.
+  // added then counts as never handed out, and what was revoked as released, be it that a failure came before
+  // released(); connections that failed are made anew.
   virtual Result<void> start(Context& context, const Positions& durable) = 0;
   // New work. Returns at once, or waits up to `deadline` when there is nothing (streaming).
   virtual Result<SplitEvents> poll_splits(Context& context, Deadline deadline) = 0;
