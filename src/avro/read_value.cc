@@ -5,11 +5,11 @@
 
 #include <arrow/type.h>
 #include <arrow/util/decimal.h>
-#include <arrow/util/utf8.h>
 
 #include "avro/bytes.h"
 #include "avro/read_node.h"
 #include "avro/reader.h"
+#include "batch/utf8.h"
 
 namespace sluice::avro {
 namespace {
@@ -190,7 +190,8 @@ const uint8_t* RowReader::read_text(const ReadNode& node, const uint8_t* at) {
   at = get_varint(at, end_, &size);
   if (at == nullptr || size > end_ - at) return cut(node);
   if (size < 0) return fail(node, fmt::format("a length of {} bytes", size));
-  if (node.op == ReadOp::text && !is_ascii(at, size) && !arrow::util::ValidateUTF8(at, size)) {
+  if (node.op == ReadOp::text && !is_ascii(at, size) &&
+      !is_utf8({reinterpret_cast<const char*>(at), static_cast<size_t>(size)})) {
     return fail(node, "text that is not UTF-8");
   }
   return node.out->append_text(at, size) ? at + size : full(node);

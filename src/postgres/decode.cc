@@ -1,5 +1,6 @@
 #include "postgres/decode.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -10,10 +11,10 @@
 #include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
-#include <arrow/util/utf8.h>
 
 #include "base/ascii.h"
 #include "batch/arrow_result.h"
+#include "batch/utf8.h"
 #include "postgres/array_text.h"
 #include "postgres/bytes.h"
 #include "postgres/moment.h"
@@ -21,6 +22,10 @@
 
 namespace sluice::postgres {
 namespace {
+
+// What is decoded together stays in a near cache.
+constexpr size_t kGatheredRows = 512;
+constexpr size_t kKeptBytes = 128 << 10;
 
 Error wrong_size(size_t bytes, std::string_view type) { return user_error("{} bytes are no {}", bytes, type); }
 
@@ -171,6 +176,27 @@ struct Bytea {
   }
 };
 
+// Appends each value or NULL; `appended` counts.
+template <typename AppendNull, typename AppendValue>
+Result<void> append_each(std::span<const WireValue> values, size_t* appended, AppendNull null, AppendValue append) {
+  for (const auto& value : values) {
+    if (value.is_null()) {
+      null();
+    } else {
+      TRY(append(value.view()));
+    }
+    ++*appended;
+  }
+  return {};
+}
+
+// Texts that are valid one behind the other are valid each by itself, unless one begins inside a character.
+bool begins_inside(std::string_view text) {
+  return !text.empty() && (static_cast<unsigned char>(text.front()) & 0xC0U) == 0x80U;
+}
+
+Error not_utf8() { return user_error("text that is not valid UTF-8; select convert_from(…) or read it as bytea"); }
+
 // Text columns above 2 GB in one batch cannot happen: batches are cut far below.
 template <typename Reader>
 class Simple final : public ColumnDecoder {
@@ -179,6 +205,39 @@ class Simple final : public ColumnDecoder {
   Result<void> append_binary(std::string_view bytes) override {
     auto value = TRY(Reader::binary(bytes));
     return append(value, bytes.size());
+  }
+  Result<void> append_binaries(std::span<const WireValue> values, size_t* appended) override {
+    using Value = std::remove_cvref_t<decltype(Reader::binary({}).value())>;
+    int64_t bytes = 0;
+    for (const auto& value : values) bytes += std::max(value.size, 0) + 4;
+    bytes_ += bytes;
+    TRY(to_result(builder_.Reserve(static_cast<int64_t>(values.size()))));
+    const auto null = [&] { builder_.UnsafeAppendNull(); };
+    if constexpr (std::is_same_v<Value, std::string_view>) {
+      const int64_t before = builder_.value_data_length();
+      bool valid = true;
+      TRY(to_result(builder_.ReserveData(bytes)));
+      auto append = [&](std::string_view wire) -> Result<void> {
+        const std::string_view value = TRY(Reader::binary(wire));
+        valid = valid && !begins_inside(value);
+        builder_.UnsafeAppend(value);
+        return {};
+      };
+      TRY(append_each(values, appended, null, append));
+      const std::string_view joined(reinterpret_cast<const char*>(builder_.value_data()) + before,
+                                    static_cast<size_t>(builder_.value_data_length() - before));
+      if (kIsText && !(valid && is_utf8(joined))) return first_invalid(values, appended);
+      return {};
+    } else if constexpr (std::is_same_v<typename Reader::Builder, arrow::StringBuilder>) {
+      return append_each(values, appended, null, [&](std::string_view wire) -> Result<void> {
+        return to_result(builder_.Append(std::string_view(TRY(Reader::binary(wire)))));
+      });
+    } else {
+      return append_each(values, appended, null, [&](std::string_view wire) -> Result<void> {
+        builder_.UnsafeAppend(TRY(Reader::binary(wire)));
+        return {};
+      });
+    }
   }
   Result<void> append_text(std::string_view text) override {
     auto value = TRY(Reader::text(text));
@@ -195,14 +254,22 @@ class Simple final : public ColumnDecoder {
   [[nodiscard]] int64_t bytes() const override { return bytes_; }
 
  private:
+  // A database in SQL_ASCII sends whatever bytes were put into it. Text that was made here is of digits.
+  static constexpr bool kIsText = std::is_same_v<typename Reader::Builder, arrow::StringBuilder>;
+
+  static Error first_invalid(std::span<const WireValue> values, size_t* appended) {
+    auto is_valid = [](const WireValue& value) {
+      if (value.is_null()) return true;
+      const auto text = Reader::binary(value.view());
+      return text.ok() && is_utf8(std::string_view(text.value()));
+    };
+    *appended = static_cast<size_t>(std::find_if_not(values.begin(), values.end(), is_valid) - values.begin());
+    return not_utf8();
+  }
   template <typename Value>
   Result<void> append(const Value& value, size_t size) {
-    constexpr bool kIsText = std::is_same_v<typename Reader::Builder, arrow::StringBuilder>;
-    // A database in SQL_ASCII sends whatever bytes were put into it. Text that was made here is of digits.
     if constexpr (kIsText && std::is_same_v<Value, std::string_view>) {
-      if (!arrow::util::ValidateUTF8(value)) {
-        return user_error("text that is not valid UTF-8; select convert_from(…) or read it as bytea");
-      }
+      if (!is_utf8(value)) return not_utf8();
     }
     bytes_ += static_cast<int64_t>(size) + 4;
     arrow::Status status;
@@ -226,6 +293,15 @@ class Decimal final : public ColumnDecoder {
         builder_(type, arrow::default_memory_pool()) {}
   Result<void> append_binary(std::string_view bytes) override {
     return to_result(builder_.Append(TRY(decimal_of_binary(bytes, precision_, scale_))));
+  }
+  Result<void> append_binaries(std::span<const WireValue> values, size_t* appended) override {
+    TRY(to_result(builder_.Reserve(static_cast<int64_t>(values.size()))));
+    return append_each(
+        values, appended, [&] { builder_.UnsafeAppendNull(); },
+        [&](std::string_view wire) -> Result<void> {
+          builder_.UnsafeAppend(TRY(decimal_of_binary(wire, precision_, scale_)));
+          return {};
+        });
   }
   Result<void> append_text(std::string_view text) override {
     return to_result(builder_.Append(TRY(decimal_of_text(text, precision_, scale_))));
@@ -321,6 +397,11 @@ class List final : public ColumnDecoder {
 
 }  // namespace
 
+Result<void> ColumnDecoder::append_binaries(std::span<const WireValue> values, size_t* appended) {
+  return append_each(
+      values, appended, [&] { append_null(); }, [&](std::string_view wire) { return append_binary(wire); });
+}
+
 Result<std::unique_ptr<ColumnDecoder>> create_decoder(const Type& type, const TypePolicy& policy) {
   const TypePtr arrow = arrow_type(type, policy);
   std::unique_ptr<ColumnDecoder> out;
@@ -402,6 +483,8 @@ Result<CopyDecoder> CopyDecoder::create(std::vector<Column> columns, const TypeP
   CopyDecoder out;
   out.schema_ = schema_of(columns, policy);
   for (const auto& column : columns) out.decoders_.push_back(TRY(create_decoder(column.type, policy)));
+  out.gathered_.assign(columns.size(), std::vector<WireValue>(kGatheredRows));
+  out.kept_ = std::make_unique<char[]>(kKeptBytes);
   out.columns_ = std::move(columns);
   return out;
 }
@@ -416,19 +499,36 @@ std::string CopyDecoder::select_list(const std::vector<Column>& columns, const T
   return out;
 }
 
+// https://www.postgresql.org/docs/current/sql-copy.html: signature, flags, length of the extension.
+Result<std::string_view> CopyDecoder::behind_header(std::string_view piece) const {
+  constexpr std::string_view kSignature("PGCOPY\n\377\r\n\0", 11);
+  if (!piece.starts_with(kSignature) || piece.size() < 19) return user_error("no binary COPY data from the server");
+  const auto extension = load_be<uint32_t>(piece.data() + 15);
+  if (piece.size() - 19 < extension) return user_error("a binary COPY header that is cut short");
+  return piece.substr(19 + size_t{extension});
+}
+
 Result<void> CopyDecoder::add(std::string_view piece) {
   bytes_ += static_cast<int64_t>(piece.size());
   if (!header_seen_) {
-    // https://www.postgresql.org/docs/current/sql-copy.html: signature, flags, length of the extension.
-    constexpr std::string_view kSignature("PGCOPY\n\377\r\n\0", 11);
-    if (!piece.starts_with(kSignature) || piece.size() < 19) return user_error("no binary COPY data from the server");
-    const auto extension = load_be<uint32_t>(piece.data() + 15);
-    if (piece.size() < 19 + static_cast<size_t>(extension)) return user_error("a binary COPY header that is cut short");
-    piece.remove_prefix(19 + static_cast<size_t>(extension));
+    piece = TRY(behind_header(piece));
     header_seen_ = true;
   }
-  const char* at = piece.data();
-  const char* end = at + piece.size();
+  if (piece.size() > kKeptBytes - kept_bytes_ || gathered_rows_ >= kGatheredRows) TRY(decode_gathered());
+  if (piece.size() > kKeptBytes) {
+    TRY(split(piece));
+    return decode_gathered();
+  }
+  char* kept = kept_.get() + kept_bytes_;
+  std::memcpy(kept, piece.data(), piece.size());
+  kept_bytes_ += piece.size();
+  return split({kept, piece.size()});
+}
+
+// Whole rows: where each of their values lies.
+Result<void> CopyDecoder::split(std::string_view rows) {
+  const char* at = rows.data();
+  const char* end = at + rows.size();
   while (at < end) {
     if (end - at < 2) return user_error("a row of COPY data is cut short");
     const auto fields = load_be<int16_t>(at);
@@ -437,29 +537,38 @@ Result<void> CopyDecoder::add(std::string_view piece) {
     if (static_cast<size_t>(fields) != decoders_.size()) {
       return user_error("a row of {} columns where {} were asked for", fields, decoders_.size());
     }
-    for (size_t i = 0; i < decoders_.size(); ++i) {
+    for (auto& column : gathered_) {
       if (end - at < 4) return user_error("a row of COPY data is cut short");
       const auto size = load_be<int32_t>(at);
       at += 4;
-      if (size < 0) {
-        decoders_[i]->append_null();
-        continue;
-      }
-      if (end - at < size) return user_error("a row of COPY data is cut short");
-      auto appended = decoders_[i]->append_binary({at, static_cast<size_t>(size)});
-      if (!appended.ok()) {
-        Error error = std::move(appended).error();
-        error.what = fmt::format("column '{}', row {} of this batch: {}", columns_[i].name, rows_ + 1, error.what);
-        return error;
-      }
-      at += size;
+      if (size > end - at) return user_error("a row of COPY data is cut short");
+      if (gathered_rows_ == column.size()) column.resize(2 * gathered_rows_);
+      column[gathered_rows_] = {at, size};
+      at += std::max(size, 0);
     }
+    ++gathered_rows_;
     ++rows_;
   }
   return {};
 }
 
+Result<void> CopyDecoder::decode_gathered() {
+  const size_t rows = std::exchange(gathered_rows_, 0);
+  kept_bytes_ = 0;
+  for (size_t i = 0; i < decoders_.size(); ++i) {
+    size_t appended = 0;
+    auto done = decoders_[i]->append_binaries(std::span(gathered_[i]).first(rows), &appended);
+    if (done.ok()) continue;
+    Error error = std::move(done).error();
+    const size_t row = static_cast<size_t>(rows_) - rows + appended + 1;
+    error.what = fmt::format("column '{}', row {} of this batch: {}", columns_[i].name, row, error.what);
+    return error;
+  }
+  return {};
+}
+
 Result<std::shared_ptr<arrow::RecordBatch>> CopyDecoder::take() {
+  TRY(decode_gathered());
   arrow::ArrayVector arrays;
   for (auto& decoder : decoders_) arrays.push_back(TRY(decoder->finish()));
   const int64_t rows = std::exchange(rows_, 0);

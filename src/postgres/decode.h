@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,12 +14,22 @@
 
 namespace sluice::postgres {
 
+// A value on the wire.
+struct WireValue {
+  const char* bytes = nullptr;
+  int32_t size = -1;  // -1: NULL
+  [[nodiscard]] bool is_null() const { return size < 0; }
+  [[nodiscard]] std::string_view view() const { return {bytes, static_cast<size_t>(size)}; }
+};
+
 // One column being built. Errors do not name the column: the caller knows it.
 class ColumnDecoder {
  public:
   virtual ~ColumnDecoder() = default;
   // The binary form, as typsend makes it.
   virtual Result<void> append_binary(std::string_view bytes) = 0;
+  // Several at once, which costs a fraction. After an error `appended` says which of them it was.
+  virtual Result<void> append_binaries(std::span<const WireValue> values, size_t* appended);
   // The text form, as typoutput makes it under the settings of Connection::open.
   virtual Result<void> append_text(std::string_view text) = 0;
   virtual void append_null() = 0;
@@ -39,8 +50,8 @@ struct Column {
 
 std::shared_ptr<arrow::Schema> schema_of(const std::vector<Column>& columns, const TypePolicy& policy);
 
-// Rows of COPY … (FORMAT binary), one at a time, into a batch. Columns without a binary form have to be selected as
-// column::text: select_list() writes them so.
+// Rows of COPY … (FORMAT binary) into a batch. They are handed over one at a time, and decoded several together, column
+// by column. Columns without a binary form have to be selected as column::text: select_list() writes them so.
 class CopyDecoder {
  public:
   static Result<CopyDecoder> create(std::vector<Column> columns, const TypePolicy& policy);
@@ -48,6 +59,7 @@ class CopyDecoder {
   static std::string select_list(const std::vector<Column>& columns, const TypePolicy& policy);
 
   // One piece of COPY data: libpq hands out whole rows; the first begins with the file header, the last is the trailer.
+  // Nothing points to it afterwards. A value that cannot be decoded is an error of this call, a later one or take().
   Result<void> add(std::string_view piece);
   [[nodiscard]] int64_t rows() const { return rows_; }
   [[nodiscard]] int64_t bytes() const { return bytes_; }  // of COPY data since the last take()
@@ -56,10 +68,18 @@ class CopyDecoder {
 
  private:
   CopyDecoder() = default;
+  Result<std::string_view> behind_header(std::string_view piece) const;
+  Result<void> split(std::string_view rows);
+  Result<void> decode_gathered();
+
   std::vector<Column> columns_;
   std::vector<std::unique_ptr<ColumnDecoder>> decoders_;
   std::shared_ptr<arrow::Schema> schema_;
   bool header_seen_ = false;
+  std::unique_ptr<char[]> kept_;  // rows that are not decoded yet
+  size_t kept_bytes_ = 0;
+  std::vector<std::vector<WireValue>> gathered_;  // of each column
+  size_t gathered_rows_ = 0;
   int64_t rows_ = 0;
   int64_t bytes_ = 0;
 };

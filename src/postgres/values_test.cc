@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <arrow/array.h>
@@ -194,7 +195,46 @@ TEST(CopyDecoderTest, CutRowsAreErrorsThatNameTheColumn) {
   append_be<int16_t>(1, &row);
   append_be<int32_t>(3, &row);
   row += "abc";
-  EXPECT_EQ(decoder.add(row).error().what, "column 'id', row 1 of this batch: 3 bytes are no int64");
+  ASSERT_TRUE(decoder.add(row).ok());
+  EXPECT_EQ(decoder.take().error().what, "column 'id', row 1 of this batch: 3 bytes are no int64");
+}
+
+std::string row_of_text(std::string_view text) {
+  std::string row;
+  append_be<int16_t>(1, &row);
+  append_be<int32_t>(static_cast<int32_t>(text.size()), &row);
+  row += text;
+  return row;
+}
+
+TEST(CopyDecoderTest, RowsOfAnySizeStayInOrder) {
+  auto decoder = CopyDecoder::create({column("text", Kind::text)}, {}).value();
+  ASSERT_TRUE(decoder.add(std::string("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19)).ok());
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < 3000; ++i)
+    texts.push_back(std::to_string(i) + std::string(i % 700 == 5 ? 300'000 : i % 50, 'x'));
+  for (const auto& text : texts) ASSERT_TRUE(decoder.add(row_of_text(text)).ok());
+  std::string many;  // in one piece
+  for (int i = 0; i < 2000; ++i) many += row_of_text("m");
+  ASSERT_TRUE(decoder.add(many).ok());
+  const auto batch = decoder.take().value();
+  ASSERT_EQ(batch->num_rows(), 5000);
+  const auto& column = static_cast<const arrow::StringArray&>(*batch->column(0));
+  for (size_t i = 0; i < texts.size(); ++i) ASSERT_EQ(column.GetView(static_cast<int64_t>(i)), texts[i]);
+  EXPECT_EQ(column.GetView(4999), "m");
+}
+
+TEST(CopyDecoderTest, TextThatIsOnlyValidBesideItsNeighboursIsRefused) {
+  for (const auto& [first, second] : std::vector<std::pair<std::string, std::string>>{
+           {"\xc3", "\xa4"}, {"a\xff", "b"}, {"a", "\xa4"}, {"b", "\xc3"}}) {
+    auto decoder = CopyDecoder::create({column("t", Kind::text)}, {}).value();
+    ASSERT_TRUE(decoder.add(std::string("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19)).ok());
+    for (const auto& text : {first, second}) ASSERT_TRUE(decoder.add(row_of_text(text)).ok());
+    const int row = first.size() == 1 && first[0] > 0 ? 2 : 1;
+    EXPECT_THAT(
+        decoder.take().error().what,
+        testing::StartsWith(fmt::format("column 't', row {} of this batch: text that is not valid UTF-8", row)));
+  }
 }
 
 TEST(TypeTest, NumericsKeepTheirPrecisionOrAreText) {

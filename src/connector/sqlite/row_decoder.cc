@@ -1,13 +1,13 @@
 #include "connector/sqlite/row_decoder.h"
 
 #include <arrow/api.h>
-#include <arrow/util/utf8.h>
 #include <sqlite3.h>
 
 #include <algorithm>
 
 #include "base/json_string.h"
 #include "batch/arrow_result.h"
+#include "batch/utf8.h"
 
 namespace sluice::sqlite {
 namespace {
@@ -59,7 +59,6 @@ SchemaPtr schema_of(const std::vector<TableColumn>& columns) {
 
 RowDecoder::RowDecoder(std::vector<TableColumn> columns, int first_column)
     : columns_(std::move(columns)), first_column_(first_column), schema_(schema_of(columns_)) {
-  arrow::util::InitializeUTF8();
   for (const auto& field : schema_->fields()) {
     auto builder = arrow::MakeBuilder(field->type());
     CHECK(builder.ok());
@@ -86,9 +85,7 @@ std::optional<std::string> RowDecoder::problem(const Statement& statement, size_
         fits = false;
         break;
       }
-      auto text = statement.text(at);  // numbers in a column of dates: their text
-      fits =
-          arrow::util::ValidateUTF8(reinterpret_cast<const uint8_t*>(text.data()), static_cast<int64_t>(text.size()));
+      fits = is_utf8(statement.text(at));  // numbers in a column of dates: their text
       break;
     }
     default:

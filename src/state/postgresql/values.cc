@@ -1,6 +1,6 @@
 #include "state/postgresql/values.h"
 
-#include <arrow/util/utf8.h>
+#include "batch/utf8.h"
 
 namespace sluice::state {
 namespace {
@@ -57,8 +57,7 @@ std::string tokens_array(const Positions& positions) {
 }
 
 std::string to_text(std::string_view bytes) {
-  arrow::util::InitializeUTF8();
-  const bool valid = arrow::util::ValidateUTF8(bytes);
+  const bool valid = is_utf8(bytes);
   std::string out(bytes);
   for (char& c : out) {
     if (c == '\0' || (!valid && static_cast<unsigned char>(c) >= 0x80)) c = '?';

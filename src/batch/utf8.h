@@ -1,0 +1,10 @@
+// Whether bytes are UTF-8. (Arrow's own answer is "yes" to everything until its tables are made.)
+#pragma once
+
+#include <string_view>
+
+namespace sluice {
+
+[[nodiscard]] bool is_utf8(std::string_view text);
+
+}  // namespace sluice
