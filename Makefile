@@ -1,4 +1,4 @@
-# `make` builds build/sluice; `make test` runs everything CI runs; `make help` lists the rest.
+# `make` builds build/sluice; `make test` tests it; `make help` lists the rest.
 .DEFAULT_GOAL := build
 SHELL := bash
 
@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 180
 PYTHON := .deps/venv/bin/python
 export JOBS FUZZ_SECONDS
 
-.PHONY: help build deps test-deps quickstart test test-quick lint bench soak reference clean install package test-package
+.PHONY: help build deps test-deps quickstart test check lint bench soak reference clean install package test-package
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,11 +31,11 @@ quickstart: build ## build, then move data through the example pipeline
 test-deps: deps ## and what tests run against: S3 servers and their clients
 	@tools/deps test
 
-test: test-deps ## everything: style, script, e2e, crash, unit tests under sanitizers, fuzz (FUZZ_SECONDS=180)
+test: test-deps ## unit, layering, script, end-to-end, crash and installation tests
 	@tools/test
 
-test-quick: test-deps ## unit, layering, script, e2e and crash tests; no lint, sanitizers or fuzz
-	@tools/test unit tidy pytest
+check: test-deps ## what CI runs besides: lint, unit tests under sanitizers, fuzz targets (FUZZ_SECONDS=180)
+	@tools/test lint asan tsan fuzz
 
 lint: build ## clang-format and clang-tidy over src, include, tests and bench
 	@tools/lint
