@@ -68,19 +68,24 @@ Result<void> PipelineRun::recover(Context& context) {
   return {};
 }
 
+// A failure while it drains is no reason to end badly when a look shows that all is as it was left: whatever was not
+// committed is read by the next run, or by who has moved the splits meanwhile.
 Result<void> PipelineRun::read_on(Context& context) {
   bool recovered = true;
+  bool last_look = false;
   while (true) {
     auto through = recovered ? read_stretch(context) : recover_again(context);
-    if (through.ok() && through.value()) return {};
+    const bool looked = !recovered && through.ok();
+    if (through.ok() && (through.value() || (looked && draining_))) return {};
     recovered = through.ok();
     if (recovered) continue;
     Error error = std::move(through).error();
-    if (!worth_trying_again(context, error)) return error;
+    if (last_look || !worth_trying_again(context, error)) return error;
     context.log.warn("the pipeline failed and is tried again",
                      {{"error", error.message()}, {"in_ms", std::to_string(backoff_.count())}});
     tenure_.show_error(context, "tried again: " + error.message());
     if (!wait(context, backoff_)) return error;
+    last_look = draining_;
     backoff_ = std::min(backoff_ * 2, kBackoffMax);
   }
 }
@@ -132,8 +137,8 @@ bool PipelineRun::worth_trying_again(Context& context, const Error& error) {
   const bool may_pass = error.fault == Fault::transient || error.fault == Fault::outcome_unknown;
   const bool stream = pipeline_.plan_.kind == PipelineKind::stream;
   const Millis retry_for = pipeline_.options_.retry_for.value_or(stream ? kRetryOfStreams : Millis(0));
-  const bool ending = draining_ || context.stop.stop_requested();
-  if (!may_pass || ending || retry_for.count() == 0 || tenure_.coordinator() == nullptr) return false;
+  if (!may_pass || context.stop.stop_requested() || retry_for.count() == 0 || tenure_.coordinator() == nullptr)
+    return false;
   const auto now = context.clock.steady();
   if (!failing_since_.has_value() || counters_.epochs > epochs_when_failed_) {
     failing_since_ = now;
@@ -146,12 +151,13 @@ bool PipelineRun::worth_trying_again(Context& context, const Error& error) {
   return true;
 }
 
-// False when somebody asks to stop meanwhile. The source is kept alive: a slot or a group may be given away else.
+// A drain ends it. False when somebody asks to stop meanwhile. The source is kept alive: a slot or a group may be given
+// away else.
 bool PipelineRun::wait(Context& context, Millis time) const {
   const auto until = context.clock.steady() + time;
   auto ticked = context.clock.steady();
-  while (context.clock.steady() < until) {
-    if (draining_ || !context.clock.sleep(Millis(25), context.stop)) return false;
+  while (context.clock.steady() < until && !draining_) {
+    if (!context.clock.sleep(Millis(25), context.stop)) return false;
     if (context.clock.steady() - ticked < kTick) continue;
     pipeline_.inputs_[0].source->tick(context);
     ticked = context.clock.steady();

@@ -231,6 +231,10 @@ class TableCommitter final : public Committer {
 
   Result<std::optional<Positions>> fence_and_load(Context&, Generation) override {
     std::optional<Positions> held;
+    if (world_.world.draining && world_.failing_looks > 0) {
+      --world_.failing_looks;
+      return transient("nobody answers");
+    }
     TRY(world_.world.durable([&]() -> Result<void> {
       if (decision_ == Decision::target) held = world_.world.target_positions;
       return {};
@@ -244,6 +248,7 @@ class TableCommitter final : public Committer {
     world_.committing = false;
     const bool fails = world_.failing_commits != 0;
     if (world_.failing_commits > 0) --world_.failing_commits;
+    if (fails && world_.drains_at_failure) world_.world.draining = true;
     if (fails && !world_.fails_after_all) return transient("the connection was lost");
     TRY(world_.world.durable([&]() -> Result<void> {
       TRY(swap(from, upto));

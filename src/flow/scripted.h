@@ -36,6 +36,8 @@ struct ScriptWorld {
 
   int failing_commits = 0;       // so many commits fail from now on; negative: all
   bool fails_after_all = false;  // … although they happened: the outcome is unknown
+  bool drains_at_failure = false;
+  int failing_looks = 0;  // so many fence_and_load() fail while it drains
 
   // What survives a crash, beside the World's.
   struct Cell {

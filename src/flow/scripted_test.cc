@@ -294,6 +294,24 @@ TEST_P(ScriptedTest, TryingAgainHasAnEndAndAVisibleState) {
   EXPECT_THAT(world.world.records["scripted"].last_error, HasSubstr("the connection was lost"));
 }
 
+TEST_P(ScriptedTest, AFailureWhileItDrainsEndsItBadlyOnlyWhenNobodySaysWhatHappened) {
+  for (int failing_looks : {0, 2}) {
+    ScriptWorld world;
+    add_rows(world.script["0"], "t", 0, 20);
+    world.failing_commits = 1;
+    world.drains_at_failure = true;
+    world.failing_looks = failing_looks;
+    auto summary = ScriptedRun(world, GetParam()).run(2, {{"retry_for", "1m"}});
+    EXPECT_EQ(summary.ok(), failing_looks == 0);
+    if (summary.ok()) EXPECT_TRUE(summary->drained);
+    if (!summary.ok()) EXPECT_EQ(summary.error().what, "nobody answers (fencing the predecessor)");
+    world.world.draining = false;
+    ASSERT_TRUE(ScriptedRun(world, GetParam()).run().ok());
+    expect_rows(world, "t", 0, 100, INT64_MAX);
+    EXPECT_TRUE(world.spooled.empty());
+  }
+}
+
 TEST_P(ScriptedTest, TheSourceIsTickedWhileAnEpochIsCommittedAndSettledWithWhatIsDurable) {
   ScriptWorld world;
   add_rows(world.script["0"], "t", 0, 10);
