@@ -62,6 +62,20 @@ def sluice(tmp_path):
     return Sluice(tmp_path)
 
 
+# Servers that take seconds to start: all tests of one run in one worker.
+SLOW_TO_START = ["_kafka_cluster", "secure_kafka", "_proxied_kafka", "registry", "kafka_server"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Who needs several goes with the first of them. What has to stay together is begun first, so that it is not last."""
+    for item in items:
+        server = next((name for name in SLOW_TO_START if name in item.fixturenames), None)
+        if server is not None and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(server))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 def pytest_terminal_summary(terminalreporter):
     """Prints what tests recorded with record_property("summary", …), also when they ran in worker processes."""
     lines = sorted(

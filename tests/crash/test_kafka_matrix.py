@@ -12,8 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from test_matrix import visits_of
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 ROWS = 3000
 EXPECTED = list(range(ROWS))
 

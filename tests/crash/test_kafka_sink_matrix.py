@@ -11,8 +11,6 @@ import pytest
 from test_kafka_matrix import run_stream
 from test_matrix import visits_of
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 ROWS = 3000
 EXPECTED = list(range(ROWS))
 

@@ -180,7 +180,6 @@ def in_kafka(kafka, topic, partitions=1):
     return [(m.key() and m.key().decode(), m.value() and json.loads(m.value())) for m in kafka.read_all(topic, partitions)]
 
 
-@pytest.mark.xdist_group("kafka")
 def test_changes_become_messages(start, kafka, postgres):
     postgres.execute(ORDERS)
     where = ("--var", f"SHOP={postgres.location()}", "--var", f"KAFKA={kafka.brokers}")
@@ -202,7 +201,6 @@ def test_changes_become_messages(start, kafka, postgres):
     assert (json.loads(tombstone[0]), tombstone[1]) == ({"id": 2}, None)
 
 
-@pytest.mark.xdist_group("kafka")
 def test_files_go_into_kafka(example, sluice, kafka):
     for _ in range(2):
         sluice("run", "examples/files_into_kafka.sql", "--var", f"KAFKA={kafka.brokers}")
@@ -211,7 +209,6 @@ def test_files_go_into_kafka(example, sluice, kafka):
         for i, name, country in query(f"SELECT id, name, country FROM '{EXAMPLES}/data/customers.csv' ORDER BY id")]
 
 
-@pytest.mark.xdist_group("kafka")
 def test_orders_are_filtered_and_looked_up_between_topics(example, sluice, start, kafka):
     kafka.make_topic(partitions=2, name="orders")
     kafka.produce("orders", [json.dumps({"id": i, "customer_id": 1 + i % 3, "total": i * 10.5}) for i in range(100)])
@@ -224,7 +221,6 @@ def test_orders_are_filtered_and_looked_up_between_topics(example, sluice, start
         (i, names[1 + i % 3]) for i in range(10, 100)]
 
 
-@pytest.mark.xdist_group("kafka")
 def test_the_latest_message_of_each_key_is_a_row(start, kafka, postgres):
     kafka.make_topic(name="order-states")
     kafka.produce("order-states", [json.dumps({"id": i % 10, "status": f"s{i}", "total": f"{i}.25"}) for i in range(100)])
@@ -249,7 +245,6 @@ def clicks(kafka):
 HOURS = [("22", 50), ("23", 50)]
 
 
-@pytest.mark.xdist_group("kafka")
 def test_messages_land_in_hourly_folders(example, sluice, start, clicks):
     stream = start("run", "examples/kafka_to_lake.sql", "--var", f"KAFKA={clicks.brokers}")
     lake = f"read_parquet('{sluice.folder}/lake/**/*.parquet', hive_partitioning := true, hive_types_autocast := false)"
@@ -259,7 +254,6 @@ def test_messages_land_in_hourly_folders(example, sluice, start, clicks):
     assert query(f"SELECT count(*), min(year || month || day) FROM {lake}") == [(100, "20231114")]
 
 
-@pytest.mark.xdist_group("kafka")
 def test_messages_land_in_hourly_folders_of_a_bucket(sluice, gateway_bucket, clicks):
     for _ in range(2):
         on_s3(sluice, gateway_bucket, "kafka_to_s3", KAFKA=clicks.brokers, BUCKET=gateway_bucket.name)

@@ -4,8 +4,6 @@ import json
 import pytest
 from delivered import rows, wait_until
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 QUICK = "rdkafka.topic.metadata.refresh.interval.ms=300"
 
 

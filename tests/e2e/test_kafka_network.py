@@ -6,8 +6,6 @@ import time
 import pytest
 from delivered import append, ids, wait_until
 
-pytestmark = pytest.mark.xdist_group("kafka_network")
-
 # Whoever is dead or silent is noticed within a test's patience.
 QUICK = "rdkafka.session.timeout.ms=3000&rdkafka.heartbeat.interval.ms=500&rdkafka.socket.timeout.ms=2000&connect_timeout=5s"
 COLUMNS = "columns := 'id BIGINT'"

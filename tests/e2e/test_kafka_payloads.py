@@ -5,10 +5,7 @@ import decimal
 import json
 import struct
 
-import pytest
 from delivered import ids, rows
-
-pytestmark = pytest.mark.xdist_group("kafka")
 
 ORDER = {
     "type": "record", "name": "Order", "namespace": "shop", "fields": [

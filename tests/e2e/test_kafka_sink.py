@@ -8,13 +8,10 @@ import signal
 import subprocess
 import time
 
-import pytest
 from delivered import append, ndjson
 
 from services.kafka import running_kafka
 from services.process import need
-
-pytestmark = pytest.mark.xdist_group("kafka")
 
 BATTERY = pathlib.Path(os.environ.get("SLUICE_BINARY", "build/sluice")).parent / "tests/connector_kafka_test"
 

@@ -13,8 +13,6 @@ from delivered import ids, rows, wait_until
 
 from services.kafka import newer_librdkafka
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 # Noticed within a test's patience: new partitions and topics, a member that died.
 QUICK = "rdkafka.topic.metadata.refresh.interval.ms=300&rdkafka.session.timeout.ms=1500&rdkafka.heartbeat.interval.ms=300"
 

@@ -3,10 +3,7 @@ import json
 import re
 import time
 
-import pytest
 from delivered import ids, wait_until
-
-pytestmark = pytest.mark.xdist_group("kafka")
 
 
 def numbered(numbers):

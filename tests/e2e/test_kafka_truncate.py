@@ -5,8 +5,6 @@ import sqlite3
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 
 def named(topic, prefix="p"):
     return prefix + topic.replace("-", "_")

@@ -422,11 +422,19 @@ def own_kafka():
         yield kafka
 
 
-@pytest.fixture
-def kafka_cluster():
-    """Three nodes of which one may die."""
+@pytest.fixture(scope="session")
+def _kafka_cluster():
     with running_cluster() as kafka:
         yield kafka
+
+
+@pytest.fixture
+def kafka_cluster(_kafka_cluster):
+    """Three nodes of which one may die; all are there when the test begins."""
+    for node in _kafka_cluster.nodes:
+        if node.server.process.poll() is not None:
+            node.start()
+    return _kafka_cluster
 
 
 @pytest.fixture(scope="module")
