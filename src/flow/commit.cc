@@ -55,6 +55,7 @@ Result<void> CommitOrder::recover_intent(Context& context, const Intent& intent,
   if (!happened) {
     log.info("an epoch of the previous run was never decided; its dead letters are discarded");
     if (parts_.dead_letters != nullptr) TRY(parts_.dead_letters->discard(context, intent.dead_letters));
+    crash_point("commit.discarded");
     return parts_.coordinator->forget_intent(parts_.lease, intent.epoch);
   }
   log.info("completing an epoch that the previous run had decided");

@@ -75,6 +75,7 @@ class LocalStore final : public Store {
     return find_temp_files(context, start, folder, [&](const std::string& path) -> Result<void> {
       if (!is_ours(*owner_of(name_of(path)))) return {};
       if (::unlink(path.c_str()) != 0 && errno != ENOENT) return path_error(errno, "remove", path);
+      crash_point("store.local.sweep.removed");
       return {};
     });
   }

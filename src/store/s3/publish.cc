@@ -167,6 +167,7 @@ Result<void> publish_tokens(Client& client, Context& context, std::span<const st
 Result<void> discard_token(Client& client, Context& context, const std::string& text) {
   auto token = TRY(parse_token(text));
   if (!token.upload_id.empty()) TRY(abort_upload(client, context, token.address, token.upload_id));
+  crash_point("store.s3.discarding");
   return Spool::remove(token.spool);
 }
 

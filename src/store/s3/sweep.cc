@@ -110,12 +110,14 @@ Result<void> sweep_spool(Client& client, Context& context, const Spool& spool, c
       return {};
     }
     TRY(std::move(aborted));
+    crash_point("store.s3.sweep.aborted");
   }
   if (std::any_of(left.begin(), left.end(), is_fresh) && !context.clock.sleep(kMoment, context.stop))
     return cancelled();
   for (const auto& one : left) {
     if (is_fresh(one)) TRY(look_again(client, context, spool, one.record));
     TRY(Spool::remove(one.file));
+    crash_point("store.s3.sweep.removed");
   }
   return {};
 }
