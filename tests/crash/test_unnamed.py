@@ -1,4 +1,4 @@
-"""kill -9 at every step of unnamed statements: started again with the same text, each delivers every row once."""
+"""kill -9 at every step of unnamed statements and of `cp`: started again with the same text, each delivers every row once."""
 import collections
 import signal
 import sqlite3
@@ -57,44 +57,86 @@ def write_input(folder):
 
 
 @pytest.mark.parametrize("name", SINKS)
-def test_a_killed_statement_delivers_every_row_once_when_started_again(tmp_path, sluice, name):
+def test_a_killed_statement_delivers_every_row_once_when_started_again(tmp_path, sluice, record_property, name):
     sink, select, read_back = SINKS[name]
-    killed_everywhere(tmp_path, sluice, lambda folder: f"INSERT INTO {sink} {select};", read_back)
+    statement = ["run", "-e", f"INSERT INTO {sink} {select};"]
+    record_property("summary", killed_everywhere(tmp_path, sluice, name, lambda folder: statement, read_back))
+
+
+COPIES = {
+    "cp to a file": (["cp", "in/", "out.csv"], lambda f: ids_in_csv(f / "out.csv")),
+    "cp to a folder": (["cp", "in/", "out/?format=csv"], lambda f: ids_in_csv(*(f / "out").rglob("*.csv"))),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_killed_cp_delivers_every_row_once_when_started_again(tmp_path, sluice, record_property, name):
+    command, read_back = COPIES[name]
+    record_property("summary", killed_everywhere(tmp_path, sluice, name, lambda folder: command, read_back))
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out/"], ids=["exact object", "folder"])
+def test_a_killed_statement_that_replaces_objects_delivers_every_row_once(
+    tmp_path, sluice, gateway_bucket, record_property, target
+):
+    old = target if target == "out.csv" else target + "old.csv"
+
+    def command(folder):
+        gateway_bucket.put(f"{folder.name}/{old}", "id\n-1\n")
+        sink = gateway_bucket.at(f"{folder.name}/{target}", "format := 'csv', if_exists := 'replace'")
+        return ["run", "-e", f"INSERT INTO {sink} {FILE[0]};"]
+
+    def ids(folder):
+        assert gateway_bucket.uploads() == []
+        objects = [gateway_bucket.get(key).decode() for key in gateway_bucket.keys(f"{folder.name}/")]
+        return [int(line) for text in objects for line in text.splitlines()[1:]]
+
+    record_property("summary", killed_everywhere(tmp_path, sluice, f"s3 {target}, replace", command, ids, gateway_bucket.env))
 
 
 @pytest.mark.parametrize("name", IN_POSTGRES)
-def test_a_killed_statement_into_postgresql_delivers_every_row_once(tmp_path, sluice, postgres, name):
+def test_a_killed_statement_into_postgresql_delivers_every_row_once(tmp_path, sluice, postgres, record_property, name):
     def table(folder):
         return "s_" + "".join(c if c.isalnum() else "_" for c in folder.name) + ".rows"
 
     def sql(folder):
         sink = f"postgresql('{postgres.location()}?table={table(folder)}'{IN_POSTGRES[name]})"
-        return f"INSERT INTO {sink} SELECT id FROM file('in/*.csv');"
+        return ["run", "-e", f"INSERT INTO {sink} SELECT id FROM file('in/*.csv');"]
 
     def ids(folder):
         return [row[0] for row in postgres.rows(f"SELECT id FROM {table(folder)}")]
 
-    killed_everywhere(tmp_path, sluice, sql, ids)
+    record_property("summary", killed_everywhere(tmp_path, sluice, name, sql, ids))
 
 
-def killed_everywhere(tmp_path, sluice, sql_of, read_back):
-    probe = tmp_path / "probe"
-    probe.mkdir()
-    write_input(probe)
-    sluice.folder = probe
-    sluice.sql(sql_of(sluice.folder), env={"SLUICE_CRASH_LOG": str(tmp_path / "visits")})
-    assert sorted(read_back(probe)) == list(range(ROWS))
+def killed_everywhere(tmp_path, sluice, name, command_of, read_back, env={}):
+    """Returns what is to be recorded. command_of(folder): called once for each folder."""
+
+    def begin(name):
+        sluice.folder = tmp_path / name
+        sluice.folder.mkdir()
+        write_input(sluice.folder)
+        return sluice.folder, command_of(sluice.folder)
+
+    folder, command = begin("probe")
+    sluice(*command, env={**env, "SLUICE_CRASH_LOG": str(tmp_path / "visits")})
+    assert sorted(read_back(folder)) == list(range(ROWS))
+    kills = lost = doubled = 0
     for point, count in collections.Counter((tmp_path / "visits").read_text().split()).items():
         for visit in sorted({1, count}):
-            folder = tmp_path / f"{point}-{visit}"
-            folder.mkdir()
-            write_input(folder)
-            sluice.folder = folder
-            first = sluice.sql(sql_of(sluice.folder), check=False, env={"SLUICE_CRASH_AT": f"{point}:{visit}"})
+            folder, command = begin(f"{point}-{visit}")
+            first = sluice(*command, check=False, env={**env, "SLUICE_CRASH_AT": f"{point}:{visit}"})
             assert first.returncode in (0, -signal.SIGKILL), first.stderr
             if first.returncode != 0:
-                sluice.sql(sql_of(sluice.folder))
-            assert sorted(read_back(folder)) == list(range(ROWS)), f"{point}:{visit}"
+                kills += 1
+                sluice(*command, env=env)
+            seen = collections.Counter(read_back(folder))
+            assert set(seen) <= set(range(ROWS)), f"{point}:{visit}"
+            lost += sum(1 for i in range(ROWS) if seen[i] == 0)
+            doubled += sum(1 for n in seen.values() if n > 1)
+    assert kills > 5
+    assert (lost, doubled) == (0, 0)
+    return f"crash matrix: unnamed, {name}: {kills} kills, lost {lost}, doubled {doubled}"
 
 
 LIMITED = {
