@@ -87,6 +87,7 @@ class SpoolWriter final : public Writer {
       const auto& numbers = static_cast<const arrow::Int64Array&>(*rows.batch->column(0));
       for (int64_t i = 0; i < numbers.length(); ++i) held_.push_back(numbers.Value(i));
     }
+    if (world_.committing) world_.written_while_committing += rows.batch->num_rows();
     WriteAck ack;
     ack.wants_cut = held_.size() >= 40;
     if (held_.size() > world_.held_max) world_.held_max = held_.size();
@@ -131,7 +132,11 @@ class SpoolCommitter final : public Committer {
 
   Result<void> commit(Context& context, std::span<const Prepared> prepared, const Positions& from,
                       const Positions& upto) override {
-    if (world_.commit_takes.count() > 0) context.clock.sleep(world_.commit_takes, context.stop);
+    if (world_.commit_takes.count() > 0) {
+      world_.committing = true;
+      context.clock.sleep(world_.commit_takes, context.stop);
+      world_.committing = false;
+    }
     if (decision_ == Decision::journal) return publish_each(prepared);
     return world_.durable([&]() -> Result<void> {
       if (world_.target_generation != generation_) return refused("fenced off");

@@ -44,6 +44,8 @@ struct World {
   bool single_writer = false;
   Millis commit_takes{0};
   std::atomic<size_t> held_max{0};  // rows that a writer held at most in one epoch
+  std::atomic<bool> committing{false};
+  std::atomic<int64_t> written_while_committing{0};  // rows
 
   std::atomic<bool> draining{false};
   int drain_after = 0;  // batches, after which somebody asks to stop; 0: never

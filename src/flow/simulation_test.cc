@@ -160,6 +160,17 @@ TEST(PipelineTest, ABadRowWithoutDeadLettersStopsThePipelineAndNothingOfItsEpoch
   EXPECT_NE(result.error().what.find("bad"), std::string::npos) << result.error().what;
 }
 
+TEST(PipelineTest, AnEpochIsWrittenWhileTheOneBeforeIsCommitted) {
+  for (Decision decision : {Decision::journal, Decision::target}) {
+    World world;
+    world.commit_takes = Millis(30);
+    Simulation simulation(world, decision, false);
+    ASSERT_TRUE(simulation.run(1, 70).ok());
+    EXPECT_GT(world.written_while_committing, 0);
+    simulation.expect_each_row_once();
+  }
+}
+
 TEST(PipelineTest, AFullWriterGetsNoMoreRowsWhileTheEpochBeforeIsCommitted) {
   for (Decision decision : {Decision::journal, Decision::target}) {
     World world;
