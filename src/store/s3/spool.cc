@@ -19,7 +19,9 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kUploadSuffix = ".upload";
-constexpr size_t kSyncEachMax = 8;  // more files than this share one syncfs
+constexpr std::string_view kDataSuffix = ".data";
+constexpr auto kEmptyFor = std::chrono::minutes(1);  // a record is written at once
+constexpr size_t kSyncEachMax = 8;                   // more files than this share one syncfs
 
 class Descriptor {
  public:
@@ -70,6 +72,11 @@ json next_line(std::istream& in) {
   return json::parse(line, nullptr, /*allow_exceptions=*/false);
 }
 
+WallTime changed_at(const struct stat& status) {
+  return WallTime(std::chrono::seconds(status.st_mtim.tv_sec) +
+                  std::chrono::microseconds(status.st_mtim.tv_nsec / 1000));
+}
+
 std::optional<SpoolRecord> read_record(const std::string& path) {
   std::ifstream in(path);
   auto first = next_line(in);
@@ -83,10 +90,7 @@ std::optional<SpoolRecord> read_record(const std::string& path) {
     record.multipart = path.ends_with(kUploadSuffix);
     if (!record.multipart) return record;
     struct stat status = {};
-    if (::stat(path.c_str(), &status) == 0) {
-      record.written = WallTime(std::chrono::seconds(status.st_mtim.tv_sec) +
-                                std::chrono::microseconds(status.st_mtim.tv_nsec / 1000));
-    }
+    if (::stat(path.c_str(), &status) == 0) record.written = changed_at(status);
     // A line that a crash cut off is as good as none.
     auto second = next_line(in);
     if (second.is_object()) record.upload_id = second.value("upload_id", "");
@@ -150,7 +154,7 @@ Result<std::string> Spool::create(const SpoolRecord& record) {
   } catch (const json::exception&) {
     return user_error("cannot write s3://{}: the key is not valid UTF-8", record.address.bucket);
   }
-  std::string path = fmt::format("{}/{}{}", folder_, TRY(random_hex()), record.multipart ? kUploadSuffix : ".data");
+  std::string path = fmt::format("{}/{}{}", folder_, TRY(random_hex()), record.multipart ? kUploadSuffix : kDataSuffix);
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC;
   int fd = ::open(path.c_str(), kFlags, 0600);
   if (fd < 0 && errno == ENOENT) {
@@ -229,6 +233,17 @@ Result<void> Spool::each(const std::function<Result<void>(const std::string&, co
     if (auto record = read_record(path)) TRY(found(path, *record));
   }
   return {};
+}
+
+void Spool::remove_empty(WallTime now) const {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored)) {
+    const std::string path = entry.path();
+    if (!path.ends_with(kUploadSuffix) && !path.ends_with(kDataSuffix)) continue;
+    struct stat status = {};
+    if (::stat(path.c_str(), &status) != 0 || status.st_size > 0 || now - changed_at(status) < kEmptyFor) continue;
+    (void)remove(path);  // nobody's data depends on it
+  }
 }
 
 }  // namespace sluice::s3

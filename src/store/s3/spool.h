@@ -5,7 +5,8 @@
 // with a line of JSON, {"owner":…,"service":…,"bucket":…,"key":…}. In a .data file the object's bytes follow. An
 // .upload file is there before the service is asked for a multipart upload; once it answered, a line {"upload_id":…}
 // follows. A process that died in between leaves a record without an id: the uploads of that very key that no record
-// names are then ours. A multipart upload without any record (its machine was lost) is nobody's for us: a lifecycle
+// names are then ours. One that died before it wrote the first line leaves an empty file, which belongs to nothing that
+// was begun. A multipart upload without any record (its machine was lost) is nobody's for us: a lifecycle
 // rule of the bucket (AbortIncompleteMultipartUpload) removes it.
 #pragma once
 
@@ -64,6 +65,8 @@ class Spool {
   static Result<void> remove(const std::string& file);
   // Calls `found` with every file of the folder that has a readable record.
   Result<void> each(const std::function<Result<void>(const std::string& file, const SpoolRecord& record)>& found) const;
+  // Removes files that are empty although they were made before `now` by so much that nobody is about to write to them.
+  void remove_empty(WallTime now) const;
 
  private:
   const std::string folder_;  // absolute

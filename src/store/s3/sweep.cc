@@ -99,6 +99,7 @@ Result<void> sweep_spool(Client& client, Context& context, const Spool& spool, c
     return {};
   }));
   const auto now = context.clock.wall();
+  spool.remove_empty(now);
   auto is_fresh = [&](const Left& one) { return one.record.multipart && now - one.record.written < kFresh; };
   for (const auto& [file, record] : left) {
     if (!record.multipart) continue;

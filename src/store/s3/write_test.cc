@@ -3,8 +3,10 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "store/s3/settings.h"
 #include "store/s3/spool.h"
@@ -119,6 +121,22 @@ TEST_F(Multipart, AnUploadWhoseAnswerWasLostIsAbortedOnceTheNextTryWorks) {
   auto token = prepare("b/k", std::string(9 << 20, 'x'));
   EXPECT_THAT(aborted(), ElementsAre("DELETE /b/k?uploadId=u%200"));
   expect_ok(store_->publish(context_, token));
+}
+
+TEST_F(BucketTest, AFileOfAProcessThatDiedBeforeItWroteTheRecordIsSwept) {
+  serve([](const SeenRequest&) { return error_reply(404, "NoSuchKey"); });
+  const std::filesystem::path spool(folder_.file("spool"));
+  std::filesystem::create_directories(spool);
+  for (const char* name : {"old.data", "old.upload", "new.data", "old.txt"}) std::ofstream(spool / name).flush();
+  std::ofstream(spool / "full.data") << "no record\n";
+  for (const char* name : {"old.data", "old.upload", "old.txt", "full.data"}) {
+    std::filesystem::last_write_time(spool / name,
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  }
+  expect_ok(store_->sweep(context_, "b", [](const std::string&) { return true; }));
+  std::set<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(spool)) left.insert(entry.path().filename());
+  EXPECT_EQ(left, (std::set<std::string>{"full.data", "new.data", "old.txt"}));
 }
 
 TEST_F(BucketTest, AnUploadThatMayNotBeLookedForHoldsNothingUp) {
