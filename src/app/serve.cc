@@ -106,6 +106,7 @@ Command serve_command() {
                   OptionSpec{.name = "port", .doc = "The port of the HTTP server; 0 takes any free one. Unset: 8001."},
                   OptionSpec{.name = "listen", .doc = "The address to listen on. Unset: 127.0.0.1."},
                   OptionSpec{.name = "pipelines", .doc = "A folder of .sql files whose statements the server runs."}},
+      .keys = serve_option_specs(),
       .run = serve,
   };
 }

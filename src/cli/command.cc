@@ -146,7 +146,7 @@ std::string render_help(const Command& command) {
   if (!command.options.empty() || command.takes_variables) out += "\nflags:\n";
   append_flags(out, command.options);
   if (command.takes_variables) {
-    out += fmt::format("{:<30} {}\n", "  --var NAME=VALUE", "Sets ${NAME} in the SQL; may be given several times.");
+    out += fmt::format("{:<30} {}\n", "  --var NAME=VALUE", kVariablesDoc);
   }
   out += "\nflags of every command:\n";
   append_flags(out, global_option_specs());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,8 @@ struct Invocation {
   std::vector<std::string> variables;  // --var NAME=VALUE, in order
 };
 
+inline constexpr std::string_view kVariablesDoc = "Sets ${NAME} in the SQL; may be given several times.";
+
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
@@ -31,7 +34,8 @@ struct Command {
   std::vector<OptionSpec> options = {};
   int arguments_min = 0;
   int arguments_max = 0;
-  bool takes_variables = false;  // --var NAME=VALUE, repeatable
+  bool takes_variables = false;           // --var NAME=VALUE, repeatable: kVariablesDoc
+  std::span<const OptionSpec> keys = {};  // of the configuration file it reads, for the reference
   // Returns the exit code; an Error is printed as "error: …" and exits 1 (user mistakes in the command line: 2).
   Result<int> (*run)(Session& session, const Invocation& invocation) = nullptr;
 };

@@ -59,21 +59,49 @@ std::string cell(std::string_view text) {
   return out;
 }
 
+std::string meaning(const OptionSpec& spec) {
+  std::string doc(spec.doc);
+  if (!spec.choices.empty()) doc += fmt::format(" One of `{}`.", fmt::join(spec.choices, "`, `"));
+  if (spec.required) doc += " Required.";
+  return cell(doc);
+}
+
+std::string default_of(const OptionSpec& spec) {
+  return spec.default_value.empty() ? "" : fmt::format("`{}`", cell(spec.default_value));
+}
+
 std::string render_command(const Command& command) {
   std::string out = fmt::format("## sluice {}\n\n`sluice {} {}`\n\n{}\n", command.name, command.name, command.arguments,
                                 command.summary);
   if (!command.details.empty()) out += fmt::format("\n```\n{}\n```\n", command.details);
-  if (!command.options.empty()) {
+  if (!command.options.empty() || command.takes_variables) {
     out += "\n| Flag | Kind | Default | Meaning |\n|---|---|---|---|\n";
-    for (const auto& spec : command.options) {
-      std::string flag(spec.name);
-      std::replace(flag.begin(), flag.end(), '_', '-');
-      out +=
-          fmt::format("| `--{}` | {} | {} | {} |\n", flag, kind_name(spec.kind),
-                      spec.default_value.empty() ? "" : fmt::format("`{}`", cell(spec.default_value)), cell(spec.doc));
-    }
+  }
+  for (const auto& spec : command.options) {
+    std::string flag(spec.name);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    out += fmt::format("| `--{}` | {} | {} | {} |\n", flag, kind_name(spec.kind), default_of(spec), meaning(spec));
+  }
+  if (command.takes_variables) {
+    out += fmt::format("| `--var` | NAME=VALUE |  | {} |\n", kVariablesDoc);
   }
   return out + '\n';
+}
+
+constexpr std::string_view kAboutKeys =
+    "A key inside a mapping is written here with a dot: `log.level` is `log: {level: …}`. Each key is also an\n"
+    "environment variable, in capitals and with `_` for the dot: `SLUICE_LOG_LEVEL`. `${NAME}` in a value is replaced\n"
+    "from the environment. A flag wins over the environment, the environment over the file.";
+
+std::string render_keys(const Command& command) {
+  std::string out = fmt::format("# Keys of sluice.yaml, the file of sluice {}\n\n{}\n\n", command.name, kAboutKeys);
+  out += "| Key | Kind | Default | Meaning |\n|---|---|---|---|\n";
+  for (const auto& spec : command.keys) {
+    out += fmt::format("| `{}` | {} | {} | {} |\n", spec.name, kind_name(spec.kind), default_of(spec), meaning(spec));
+  }
+  out +=
+      "\n`schedules` stands beside them, in the file only: `nightly: {pipeline: copy_orders, cron: \"0 3 * * *\"}`.\n";
+  return out;
 }
 
 Result<void> write_file(const std::filesystem::path& path, const std::string& text) {
@@ -89,6 +117,20 @@ std::string read_file(const std::filesystem::path& path) {
   return std::move(text).str();
 }
 
+// Pages of an earlier version in the folder; what somebody else put there does not begin like them.
+std::vector<std::filesystem::path> pages_left(const std::filesystem::path& folder,
+                                              const std::map<std::string, std::string>& files) {
+  std::vector<std::filesystem::path> left;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const auto& path = entry.path();
+    if (path.extension() == ".md" && !files.contains(path.filename()) && read_file(path).starts_with(kGenerated)) {
+      left.push_back(path);
+    }
+  }
+  return left;
+}
+
 Result<int> reference(Session& session, const Invocation& invocation) {
   const std::filesystem::path folder = invocation.options.text("out");
   const auto files = render_reference(session.registry(), session.commands());
@@ -99,11 +141,17 @@ Result<int> reference(Session& session, const Invocation& invocation) {
       ++stale;
       std::fprintf(stderr, "error: %s is stale; run 'make reference'\n", (folder / name).c_str());
     }
+    for (const auto& page : pages_left(folder, files)) {
+      ++stale;
+      std::fprintf(stderr, "error: %s is not generated any more; run 'make reference', which removes it\n",
+                   page.c_str());
+    }
     return stale == 0 ? kExitDone : kExitFailed;
   }
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   for (const auto& [name, text] : files) TRY(write_file(folder / name, text));
+  for (const auto& page : pages_left(folder, files)) std::filesystem::remove(page, error);
   return kExitDone;
 }
 
@@ -112,12 +160,8 @@ Result<int> reference(Session& session, const Invocation& invocation) {
 std::string render_options(std::span<const OptionSpec> specs) {
   std::string out = "| Option | Kind | Default | For | Meaning |\n|---|---|---|---|---|\n";
   for (const auto& spec : specs) {
-    std::string doc(spec.doc);
-    if (!spec.choices.empty()) doc += fmt::format(" One of `{}`.", fmt::join(spec.choices, "`, `"));
-    if (spec.required) doc += " Required.";
     out += fmt::format("| `{}{}` | {} | {} | {} | {} |\n", spec.name, spec.open_prefix ? "…" : "", kind_name(spec.kind),
-                       spec.default_value.empty() ? "" : fmt::format("`{}`", cell(spec.default_value)),
-                       scope_name(spec.scope), cell(doc));
+                       default_of(spec), scope_name(spec.scope), meaning(spec));
   }
   return out;
 }
@@ -167,7 +211,13 @@ std::map<std::string, std::string> render_reference(const Registry& registry, st
       fmt::format("{}# Pipeline options\n\n`CREATE STREAM name WITH (option := value, …) AS SELECT …`\n\n{}",
                   kGenerated, render_options(pipeline_option_specs()));
   std::string text = fmt::format("{}# Commands\n\n", kGenerated);
-  for (const auto& command : commands) text += render_command(command);
+  for (const auto& command : commands) {
+    text += render_command(command);
+    if (command.keys.empty()) continue;
+    const std::string name = fmt::format("{}.md", command.name);
+    files[name] = kGenerated + render_keys(command);
+    index += fmt::format("- [Keys of sluice.yaml]({}): what sluice {} is told in a file\n", name, command.name);
+  }
   text += "## Flags of every command\n\n" + render_options(global_option_specs());
   files["commands.md"] = text;
   files["README.md"] = index;

@@ -177,8 +177,9 @@ std::span<const OptionSpec> serve_option_specs() {
       OptionSpec{.name = "admin_token",
                  .kind = OptionKind::secret,
                  .doc = "The bearer token that /api asks for; unset, whoever reaches the server may use it."},
-      OptionSpec{
-          .name = "state", .default_value = "sqlite:.sluice/state.db", .doc = "Where positions are kept: sqlite:PATH."},
+      OptionSpec{.name = "state",
+                 .default_value = "sqlite:.sluice/state.db",
+                 .doc = "Where positions are kept: sqlite:PATH, or postgresql://HOST/DATABASE for several machines."},
       OptionSpec{.name = "memory",
                  .kind = OptionKind::bytes,
                  .default_value = "1GB",

@@ -68,7 +68,8 @@ std::vector<OptionSpec> options_with(std::string_view delimiter) {
       {.name = "null", .doc = "The unquoted text that means NULL (default: nothing at all)."},
       {.name = "encoding",
        .default_value = "utf-8",
-       .doc = "The text's encoding: utf-8, latin1, utf-16, windows-1252 or another that iconv knows.",
+       .doc = "The text's encoding: utf-8, latin1, utf-16, windows-1252 or another that iconv knows. What is written "
+              "is UTF-8.",
        .scope = source},
       {.name = "skip_rows",
        .kind = integer,

@@ -118,7 +118,8 @@ std::vector<OptionSpec> format_option_specs() {
        .max = int64_t{1} << 30});
   add({.name = "encoding",
        .default_value = "utf-8",
-       .doc = "The files' encoding: utf-8, utf-16, latin1, windows-1252 or another that iconv knows.",
+       .doc = "The files' encoding: utf-8, utf-16, latin1, windows-1252 or another that iconv knows. What is written "
+              "is UTF-8.",
        .scope = OptionScope::source});
   for (auto& spec : value_options()) add(std::move(spec));
   return specs;

@@ -85,7 +85,8 @@ FormatDescriptor text_format() {
        .doc = "The column that holds the lines; writing takes the only column unless one is named."},
       {.name = "encoding",
        .default_value = "utf-8",
-       .doc = "The text's encoding: utf-8, latin1, utf-16, windows-1252 or another that iconv knows.",
+       .doc = "The text's encoding: utf-8, latin1, utf-16, windows-1252 or another that iconv knows. What is written "
+              "is UTF-8.",
        .scope = OptionScope::source},
       {.name = "line_feeds",
        .kind = OptionKind::choice,
