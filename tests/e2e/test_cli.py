@@ -1,11 +1,13 @@
 """The commands, their exit codes and what they say."""
 import json
+import re
+import signal
 import subprocess
 
 import pytest
 from delivered import ids, ndjson
 
-COMMANDS = "run check explain preview cp schema connectors status reset drop completion".split()
+COMMANDS = "run check explain preview cp schema connectors status reset drop dead-letters serve completion reference".split()
 
 
 def test_version_is_one_line(sluice):
@@ -20,7 +22,8 @@ def test_no_command_shows_the_help_and_is_a_usage_error(sluice):
 
 def test_help_lists_every_command(sluice):
     text = sluice("--help").stdout
-    assert all(f"  {command} " in text for command in COMMANDS)
+    listed = text.split("commands:\n")[1].split("\n\n")[0]
+    assert [line.split()[0] for line in listed.splitlines()] == COMMANDS  # so that the tests here leave none out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -188,8 +191,25 @@ def test_bash_accepts_its_completion_script(sluice):
     assert completed.stdout.split() == ["connectors"]
 
 
-def test_logs_can_be_json(sluice):
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_logs_are_lines_with_fields(sluice, form):
     ndjson(sluice.folder / "a.jsonl", [1])
-    result = sluice("run", "--log-level", "debug", "--log-format", "json", "-e", "SELECT id FROM file('a.jsonl')")
-    lines = [line for line in result.stderr.splitlines() if line.startswith("{")]
-    assert all("level" in json.loads(line) for line in lines)
+    sql = "CREATE TABLE t AS SELECT id FROM file('a.jsonl') INSERT INTO file('out/')"
+    assert sluice.sql(sql, check=False, env={"SLUICE_CRASH_AT": "commit.decided"}).returncode == -signal.SIGKILL
+    said = sluice("run", "--quiet", "--log-level", "info", "--log-format", form, "-e", sql).stderr.splitlines()
+    message = "completing an epoch that the previous run had decided"
+    if form == "json":
+        [line] = [line for line in map(json.loads, said) if line["message"] == message]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", line.pop("time"))
+        assert line == {"level": "info", "message": message, "pipeline": "t", "epoch": 1}
+    else:
+        [line] = [line for line in said if message in line]
+        assert re.fullmatch(rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z info  {message} pipeline=t epoch=1", line), line
+
+
+def test_what_is_not_asked_for_is_not_logged(sluice):
+    ndjson(sluice.folder / "a.jsonl", [1])
+    sql = "CREATE TABLE t AS SELECT id FROM file('a.jsonl') INSERT INTO file('out/')"
+    sluice.sql(sql, check=False, env={"SLUICE_CRASH_AT": "commit.decided"})
+    assert sluice("run", "--quiet", "-e", sql).stderr == ""
+    assert ids(sluice.folder / "out") == [1]

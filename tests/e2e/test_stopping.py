@@ -1,5 +1,7 @@
 """SIGTERM drains and commits; a second signal aborts; what comes next finds nothing lost and nothing doubled."""
+import contextlib
 import signal
+import sqlite3
 import time
 
 from delivered import append, ids, leftovers, ndjson
@@ -30,18 +32,41 @@ def test_sigint_does_the_same(sluice, start):
 def test_a_second_signal_aborts_within_a_second_and_nothing_is_half_seen(sluice, start):
     ndjson(sluice.folder / "in/a.jsonl", range(400_000))
     stream = start("run", "-e", "CREATE TABLE t AS SELECT id FROM file('in/', rate_limit := '20000 rows/s') INSERT INTO file('out/')")
-    time.sleep(0.7)
+    stream.waits_until(lambda: leftovers(sluice.folder / "out") != [], "a file that is begun")
     stream.signal()
     stream.signal(signal.SIGINT)
     began = time.monotonic()
     code, stderr = stream.end()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 1.5
     assert code in (0, 1), stderr
     seen = ids(sluice.folder / "out") if (sluice.folder / "out").exists() else []
     assert len(seen) == len(set(seen))
     sluice("run", "-e", "CREATE TABLE t AS SELECT id FROM file('in/', rate_limit := '20000000 rows/s') INSERT INTO file('out/')", check=False)
     sluice("drop", "t")
     assert leftovers(sluice.folder / "out") == []
+
+
+def test_a_second_signal_aborts_what_waits_for_a_lock(sluice, start, slowly):
+    ndjson(sluice.folder / "in/a.jsonl", range(100))
+    sql = "CREATE TABLE t AS SELECT id FROM file('in/') INSERT INTO sqlite('out.db?table=rows')"
+    with contextlib.closing(sqlite3.connect(sluice.folder / "out.db", isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("CREATE TABLE rows (id BIGINT)")
+        sluice("check", "-e", sql)
+        other.execute("BEGIN IMMEDIATE")
+        table = start("run", "-e", sql)
+        table.waits_until(table.listens, "it to listen for signals")
+        table.signal()
+        slowly(0.5)
+        assert table.process.poll() is None, "after the first signal it still waits for its turn"
+        table.signal()
+        began = time.monotonic()
+        code, stderr = table.end()
+        assert time.monotonic() - began < 1.5
+        assert code == 1, stderr
+        other.execute("ROLLBACK")
+        sluice.sql(sql)
+        assert sorted(other.execute("SELECT id FROM rows").fetchall()) == [(number,) for number in range(100)]
 
 
 def test_a_table_that_was_stopped_goes_on(sluice, start):

@@ -77,13 +77,15 @@ def test_readers_never_see_half_a_file(sluice, start):
     ndjson(sluice.folder / "in/a.jsonl", range(200_000), pad="y" * 30)
     table = start("run", "-e", "CREATE TABLE t WITH (epoch_rows := 20000) AS SELECT * FROM file('in/', split_bytes := '1MB') "
                   "INSERT INTO file('out/', format := 'parquet', rotate_rows := 10000)")
-    seen = 0
+    seen = set()
     while table.process.poll() is None:
-        for path in (sluice.folder / "out").glob("*.parquet"):
+        for path in set((sluice.folder / "out").glob("*.parquet")) - seen:
             assert pyarrow.parquet.read_metadata(path).num_rows > 0
-            seen += 1
+            seen.add(path)
+        time.sleep(0.001)
     code, stderr = table.end()
     assert code == 0, stderr
+    assert seen != set()
     assert query(f"SELECT count(*), count(DISTINCT id) FROM '{sluice.folder}/out/*.parquet'") == [(200_000, 200_000)]
 
 
@@ -213,3 +215,19 @@ def test_a_lookup_join_in_a_stream_keeps_rows_in_order(sluice, start):
     stream.waits_until(lambda: len(rows(sluice.folder / "out")) == 1000, "all rows")
     stream.stop()
     assert rows(sluice.folder / "out") == [{"id": i, "name": f"name{i}" if i % 2 == 0 else None} for i in range(1000)]
+
+
+def test_files_that_hold_one_array_are_json_to_anybody(sluice):
+    ndjson(sluice.folder / "a.jsonl", range(1050), name='a "quoted" name')
+    sql = "INSERT INTO file('{}', format := 'json', layout := 'array'{}) SELECT * FROM file('a.jsonl')"
+    sluice.sql(sql.format("all.json", ""))
+    expected = [{"id": number, "name": 'a "quoted" name'} for number in range(1050)]
+    assert json.loads((sluice.folder / "all.json").read_text()) == expected
+    sluice.sql(sql.format("out/", ", rotate_rows := 100"))
+    parts = [json.loads((sluice.folder / "out" / name).read_text()) for name in files(sluice.folder / "out")]
+    assert sorted(map(len, parts)) == [50] + [100] * 10
+    assert sorted((row for part in parts for row in part), key=lambda row: row["id"]) == expected
+    back = "SELECT count(*) AS n, sum(id)::BIGINT AS s FROM file('out/', format := 'json', layout := 'array')"
+    assert sluice("run", "--output", "csv", "-e", back).stdout == f"n,s\n1050,{sum(range(1050))}\n"
+    sluice.sql(sql.format("none.json", "") + " WHERE id < 0")
+    assert json.loads((sluice.folder / "none.json").read_text()) == []
