@@ -1,33 +1,13 @@
 """TLS as libpq has it: ssl_mode and sslrootcert, for sources, sinks, change streams and the state store."""
 import os
-import pathlib
 import shutil
-import subprocess
 
 import pytest
 
+from services.certificates import make_authority, make_certificate
 from services.postgres import running_postgres
-from services.process import need
-
 
 REQUIRED = "ssl_mode := 'require'"
-
-
-def openssl(folder, *arguments):
-    subprocess.run([need(pathlib.Path(shutil.which("openssl") or "openssl")), *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def make_authority(folder, name):
-    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-            "-keyout", f"{name}.key", "-out", f"{name}.crt")
-    return folder / f"{name}.crt"
-
-
-def make_certificate(folder, authority, names):
-    (folder / "server.ext").write_text(f"subjectAltName={names}\n")
-    openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr")
-    openssl(folder, "x509", "-req", "-in", "server.csr", "-CA", f"{authority}.crt", "-CAkey", f"{authority}.key",
-            "-CAcreateserial", "-days", "2", "-extfile", "server.ext", "-out", "server.crt")
 
 
 class Secured:

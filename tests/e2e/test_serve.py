@@ -1,16 +1,16 @@
 """`sluice serve`: the server runs pipelines, shows them, and ends as it should."""
 import json
-import shutil
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
 
 import pytest
+
+from services.certificates import make_authority, make_certificate
 
 
 class Server:
@@ -200,15 +200,12 @@ def test_mistakes_in_the_configuration_are_one_sentence_with_their_place(sluice)
         assert "another program uses that port" in error
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command for a certificate")
 def test_https_with_a_certificate_of_ones_own(sluice, serve):
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=sluice.folder, check=True, capture_output=True)
-    (sluice.folder / "sluice.yaml").write_text("tls: {cert: cert.pem, key: key.pem}\n")
+    authority = make_authority(sluice.folder, "ours")
+    make_certificate(sluice.folder, "ours", "IP:127.0.0.1")
+    (sluice.folder / "sluice.yaml").write_text("tls: {cert: server.crt, key: server.key}\n")
     server = serve()
     assert server.url.startswith("https://")
-    trust = ssl.create_default_context(cafile=sluice.folder / "cert.pem")
+    trust = ssl.create_default_context(cafile=authority)
     assert server.get("/health", context=trust)[0] == 200
     assert server.stop()[0] == 0

@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+from services.certificates import make_authority, make_certificate
 from services.process import DEPS, Server, free_port, need
 from services.tcp_proxy import TcpProxy
 
@@ -299,17 +300,10 @@ class Kafka:
 
 def make_certificates(folder):
     """A CA, the broker's certificate for localhost, a client's, and another CA that signed nothing."""
-    def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
     for name in ("ca", "other"):
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/CN={name}-ca", "-keyout",
-                f"{name}.key", "-out", f"{name}.crt")
-    for name, common, names in (("server", "localhost", "DNS:localhost,IP:127.0.0.1"), ("client", "app", "DNS:app")):
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={common}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        (folder / f"{name}.ext").write_text(f"subjectAltName={names}\n")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days",
-                "30", "-extfile", f"{name}.ext", "-out", f"{name}.crt")
+        make_authority(folder, name)
+    for name, names in (("server", "DNS:localhost,IP:127.0.0.1"), ("client", "DNS:app")):
+        make_certificate(folder, "ca", names, name)
         (folder / f"{name}.pem").write_text("".join((folder / part).read_text() for part in
                                                     (f"{name}.key", f"{name}.crt", "ca.crt")))
 

@@ -48,11 +48,11 @@ class Server:
                 preexec_fn=die_with_parent,
             )
 
-    def wait_http(self, url, seconds=30):
+    def wait_http(self, url, seconds=30, context=None):
         deadline = time.monotonic() + seconds
         while True:
             try:
-                urllib.request.urlopen(url, timeout=2).close()
+                urllib.request.urlopen(url, timeout=2, context=context).close()
                 return self
             except urllib.error.HTTPError:
                 return self  # it answers

@@ -2,7 +2,10 @@
 import contextlib
 import itertools
 import os
+import pathlib
 import shutil
+import ssl
+import subprocess
 import tempfile
 
 import pytest
@@ -17,10 +20,10 @@ _numbers = itertools.count(1)
 class S3:
     """A running server."""
 
-    def __init__(self, name, port):
+    def __init__(self, name, port, authority=None):
         self.name = name
         self.port = port
-        self.endpoint = f"http://127.0.0.1:{port}"
+        self.endpoint = f"http{'s' if authority else ''}://127.0.0.1:{port}"
         import boto3  # 0.3 s, and absent without `tools/deps test`: only where a server runs
         import botocore.config
 
@@ -30,6 +33,7 @@ class S3:
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
             region_name=REGION,
+            verify=str(authority) if authority else None,
             config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}),
         )
 
@@ -37,6 +41,15 @@ class S3:
         name = name or f"bucket-{os.getpid()}-{next(_numbers)}"
         self.client.create_bucket(Bucket=name)
         return Bucket(self, name)
+
+
+    def make_user(self, name):
+        """On versitygw: somebody who may do what the buckets' policies allow. Their environment."""
+        tool = [DEPS / "go/bin/versitygw", "admin", "--allow-insecure", "--endpoint-url", self.endpoint,
+                "--access", ACCESS_KEY, "--secret", SECRET_KEY]
+        subprocess.run([*tool, "create-user", "--access", name, "--secret", name + "-secret", "--role", "user"],
+                       check=True, capture_output=True)
+        return {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": name + "-secret"}
 
 
 class Bucket:
@@ -94,22 +107,26 @@ class Bucket:
 
 
 @contextlib.contextmanager
-def _versitygw(folder):
+def running_versitygw(folder, authority=None):
+    """With an authority: over TLS, by the certificate `server` beside it."""
     binary = need(DEPS / "go/bin/versitygw")
     port = free_port()
     # Object attributes live in the sidecar: extended attributes are not to be had on every /tmp.
-    for name in ("data", "meta"):
+    for name in ("data", "meta", "iam"):
         os.mkdir(os.path.join(folder, name))
     # Not --keep-alive: with it 1.8.0 answers some requests of the AWS SDK with 400.
+    secured = ["--cert", authority.with_name("server.crt"), "--key", authority.with_name("server.key")] if authority else []
     server = Server(
-        [binary, "--port", f"127.0.0.1:{port}", "--quiet", "--health", "/health",
+        [binary, *secured, "--port", f"127.0.0.1:{port}", "--quiet", "--health", "/health", "--iam-dir", os.path.join(folder, "iam"),
          "posix", "--sidecar", os.path.join(folder, "meta"), os.path.join(folder, "data")],
         os.path.join(folder, "log"),
         env={"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY},
     )
     try:
-        server.wait_http(f"http://127.0.0.1:{port}/health")
-        yield S3("versitygw", port)
+        s3 = S3("versitygw", port, authority)
+        s3.data = pathlib.Path(folder, "data")
+        server.wait_http(s3.endpoint + "/health", context=ssl.create_default_context(cafile=authority) if authority else None)
+        yield s3
     finally:
         server.stop()
 
@@ -142,7 +159,7 @@ def _minio(folder):
         server.stop()
 
 
-_STARTS = {"versitygw": _versitygw, "moto": _moto, "minio": _minio}
+_STARTS = {"versitygw": running_versitygw, "moto": _moto, "minio": _minio}
 # MinIO takes minutes to build: it takes part where somebody has built it.
 SERVERS = ["versitygw", "moto"] + (["minio"] if (DEPS / "go/bin/minio").exists() else [])
 

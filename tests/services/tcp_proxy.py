@@ -71,9 +71,12 @@ class TcpProxy:
                 return
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
+    def _reach(self, _client):
+        return socket.create_connection(self.target)
+
     def _serve(self, client):
         try:
-            server = socket.create_connection(self.target)
+            server = self._reach(client)
         except OSError:
             client.close()
             return
@@ -119,3 +122,26 @@ class TcpProxy:
             halve = self._halves > 0 and size > 1
             self._halves -= halve
         return halve
+
+
+class ConnectProxy(TcpProxy):
+    """What HTTPS_PROXY names: opens a tunnel to whom each client asks for."""
+
+    def __init__(self):
+        super().__init__(port=None)
+        self.asked_for = []  # "host:port"
+
+    def _reach(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = client.recv(4096)
+            if not more:
+                raise OSError("the client went away")
+            head += more
+        method, target, _ = head.decode().split(" ", 2)
+        assert method == "CONNECT", head
+        self.asked_for.append(target)
+        host, _, port = target.rpartition(":")
+        server = socket.create_connection((host, int(port)))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        return server
