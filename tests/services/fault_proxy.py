@@ -78,6 +78,10 @@ class FaultProxy:
         """The server does it; of its answer so many bytes come back."""
         return self._add(match, ("cut_response", after), **limits)
 
+    def veil(self, match="", **limits):
+        """Of what is not there the answer is "access denied", as AWS has it for those who may not list everything."""
+        return self._add(match, ("veil",), **limits)
+
     def call(self, match, function, **limits):
         """Calls function() and then passes the request on."""
         return self._add(match, ("call", function), **limits)
@@ -136,6 +140,11 @@ class FaultProxy:
             self._pass_body(client, server, body, left, limit)
             if limit is not None:
                 return
+            if do[0] == "veil" and self._is_missing(server):
+                client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nConnection: close\r\n\r\n")
+                client.sendall(b"" if line.startswith("HEAD ") else b"<Error><Code>AccessDenied</Code></Error>")
+                client.shutdown(socket.SHUT_WR)
+                return
             self._pass_response(server, client, do[1] if do[0] == "cut_response" else None)
 
     @staticmethod
@@ -171,6 +180,11 @@ class FaultProxy:
             body = client.recv(65536)
             if not body:
                 raise OSError("the client went away")
+
+    @staticmethod
+    def _is_missing(server):
+        begin = b"HTTP/1.1 404"
+        return server.recv(len(begin), socket.MSG_PEEK | socket.MSG_WAITALL) == begin
 
     @staticmethod
     def _pass_response(server, client, limit):

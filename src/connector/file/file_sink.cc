@@ -173,9 +173,16 @@ Result<void> FileSink::validate_schema(Context&, const arrow::Schema& schema) {
 
 Result<void> FileSink::probe(Context& context) {
   const std::string& root = targets_->root();
-  if (!common_.exact || targets_->several()) return common_.endpoint->store->probe(context, root);
+  auto& store = *common_.endpoint->store;
+  if (!common_.exact || targets_->several()) {
+    TRY(store.probe(context, root));
+    const auto& options = common_.endpoint->options;
+    // Removing needs a permission of its own; of a name that is not there it removes nothing.
+    if (!options.has("if_exists") || options.text("if_exists") != "replace") return {};
+    return store.remove(context, root + (root.ends_with('/') ? "" : "/") + ".sluice-probe");
+  }
   auto slash = root.rfind('/');
-  return common_.endpoint->store->probe(context, slash == 0 ? "/" : root.substr(0, slash));
+  return store.probe(context, slash == 0 ? "/" : root.substr(0, slash));
 }
 
 Result<void> FileSink::open(Context& context, const arrow::Schema& schema, bool resumed) {

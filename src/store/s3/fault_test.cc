@@ -11,6 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 class Faults : public BucketTest {};
 
@@ -50,6 +51,25 @@ TEST_F(Faults, AHeadThatIsRefusedFindsOutWhy) {
   EXPECT_EQ(stat.error().message().find("hunter2"), std::string::npos);
 }
 
+// AWS says so of names that are not there, unless they may be listed without any prefix.
+TEST_F(Faults, ADeniedHeadOfANameThatAListingOfItDoesNotShowMeansThatItIsNotThere) {
+  std::string listed;
+  std::atomic<bool> may_list{true};
+  serve([&](const SeenRequest& request) {
+    if (request.target.find("list-type=2") == std::string::npos) return error_reply(403, "AccessDenied");
+    EXPECT_THAT(request.target, testing::AllOf(HasSubstr("max-keys=1&"), HasSubstr("prefix=lake%2Fk")));
+    return may_list ? ServerReply{200, "<ListBucketResult>" + listed + "</ListBucketResult>", {}}
+                    : error_reply(403, "AccessDenied");
+  });
+  EXPECT_FALSE(value_of(store_->stat(context_, "b/lake/k")).has_value());
+  listed = "<Contents><Key>lake/k2</Key><Size>1</Size><LastModified>2026-01-31T23:59:59Z</LastModified></Contents>";
+  EXPECT_FALSE(value_of(store_->stat(context_, "b/lake/k")).has_value());
+  listed = "<Contents><Key>lake/k</Key><Size>1</Size><LastModified>2026-01-31T23:59:59Z</LastModified></Contents>";
+  expect_error(store_->stat(context_, "b/lake/k"), Fault::refused, "s3:GetObject has to be allowed");
+  may_list = false;
+  expect_error(store_->stat(context_, "b/lake/k"), Fault::refused, "s3:GetObject has to be allowed");
+}
+
 TEST_F(Faults, ABucketElsewhereIsFollowedUnlessTheRegionWasGiven) {
   auto answer = [&](const SeenRequest& request) {
     if (request.has("/eu-central-1/s3/")) return head_reply(1, "e");
@@ -59,6 +79,7 @@ TEST_F(Faults, ABucketElsewhereIsFollowedUnlessTheRegionWasGiven) {
   EXPECT_TRUE(value_of(store_->stat(context_, "b/k")).has_value());
   serve(answer, {{"region", {"us-east-1", "here"}}});
   expect_error(store_->stat(context_, "b/k"), Fault::user, "give region := 'eu-central-1'");
+  EXPECT_EQ(server_->seen().size(), 2U);  // the second asks why
 }
 
 TEST_F(Faults, TroubleOfTheUsersIsSaidInOneSentence) {
@@ -107,6 +128,25 @@ TEST_F(Faults, AnObjectReplacedWhileItIsReadIsNoticed) {
   replaced = true;
   auto late = file->ReadAt(2 << 20, 100);
   EXPECT_THAT(late.status().message(), testing::HasSubstr("s3://b/k was replaced"));
+}
+
+TEST_F(Faults, ASmallObjectThatWasFetchedAheadIsNotReadAsItIsNow) {
+  const std::vector<std::pair<int, std::string>> sentences = {{412, "was replaced after it was listed"},
+                                                              {404, "was removed after it was listed"}};
+  for (const auto& [status, sentence] : sentences) {
+    serve([status = status](const SeenRequest& request) {
+      if (request.method == "HEAD") return head_reply(5, "one");
+      EXPECT_TRUE(request.has("if-match: \"one\""));
+      EXPECT_FALSE(request.has("range: "));
+      return error_reply(status, status == 404 ? "NoSuchKey" : "PreconditionFailed");
+    });
+    auto info = value_of(store_->stat(context_, "b/k"));
+    store_->prefetch(context_, {&*info, 1});
+    auto file = value_of(store_->open(context_, *info));
+    auto read = file->ReadAt(0, 5);
+    EXPECT_THAT(read.status().message(), HasSubstr("s3://b/k " + sentence));
+    EXPECT_THAT(seen(), ElementsAre("HEAD /b/k", "GET /b/k"));
+  }
 }
 
 TEST_F(Faults, ACutConnectionIsReadAgain) {

@@ -9,6 +9,7 @@
 #include "store/s3/faults.h"
 #include "store/s3/sweep.h"
 #include "store/s3/token.h"
+#include "store/s3/walk.h"
 
 namespace sluice::s3 {
 namespace {
@@ -61,13 +62,9 @@ Request put_request(const Client& client, const Publication& publication, bool c
 enum class There { nothing, ours, others };
 
 Result<There> look(Client& client, Context& context, const Token& token) {
-  Request request;
-  request.method = "HEAD";
-  request.address = token.address;
-  auto answer = TRY(client.send(context, request));
-  if (answer.http.status == 404) return There::nothing;
-  if (!answer.ok()) return unexpected(request, answer);
-  return answer.http.header(kMarkerHeader) == token.marker ? There::ours : There::others;
+  const auto answer = TRY(head_object(client, context, token.address));
+  if (!answer.has_value()) return There::nothing;
+  return answer->http.header(kMarkerHeader) == token.marker ? There::ours : There::others;
 }
 
 Error exists_already(const Token& token) {

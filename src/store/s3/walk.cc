@@ -35,6 +35,12 @@ Result<Listing> list_page(Client& client, Context& context, const std::string& b
   return listing;
 }
 
+// False also when it may not be listed. The name itself sorts before all that begin with it.
+bool is_not_listed(Client& client, Context& context, const Address& address) {
+  auto listing = list_page(client, context, address.bucket, {address.key, false, {}, 1});
+  return listing.ok() && (listing->objects.empty() || listing->objects[0].key != address.key);
+}
+
 ObjectInfo describe(const std::string& bucket, ListedObject object) {
   ObjectInfo info;
   info.path = bucket + "/" + object.key;
@@ -266,23 +272,34 @@ Result<std::optional<Root>> root_of(const std::string& pattern, bool recursive) 
 
 }  // namespace
 
-Result<std::optional<ObjectInfo>> stat_object(Client& client, Context& context, const std::string& path) {
+Result<std::optional<Answer>> head_object(Client& client, Context& context, const Address& address) {
   Request request;
   request.method = "HEAD";
-  request.address = address_of(path);
-  if (request.address.key.empty() || request.address.key.ends_with('/')) return std::nullopt;
-  auto answer = TRY(client.send(context, request));
-  if (answer.http.status == 404) return std::nullopt;
-  if (!answer.ok()) return unexpected(request, answer);
+  request.address = address;
+  auto answer = client.send(context, request);
+  if (!answer.ok() && answer.error().fault == Fault::refused && is_not_listed(client, context, address)) {
+    return std::nullopt;
+  }
+  if (!answer.ok()) return std::move(answer).error();
+  if (answer->http.status == 404) return std::nullopt;
+  if (!answer->ok()) return unexpected(request, answer.value());
+  return std::optional(std::move(answer).value());
+}
+
+Result<std::optional<ObjectInfo>> stat_object(Client& client, Context& context, const std::string& path) {
+  const Address address = address_of(path);
+  if (address.key.empty() || address.key.ends_with('/')) return std::nullopt;
+  const auto answer = TRY(head_object(client, context, address));
+  if (!answer.has_value()) return std::nullopt;
   ObjectInfo info;
   info.path = path;
-  auto length = answer.http.header("content-length");
+  auto length = answer->http.header("content-length");
   auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), info.bytes);
   if (error != std::errc() || length.empty()) {
-    return transient("the service does not say how long {} is", request.address.url());
+    return transient("the service does not say how long {} is", address.url());
   }
-  info.version = without_quotes(answer.http.header("etag"));
-  info.modified = TRY(parse_time(std::string(answer.http.header("last-modified"))));
+  info.version = without_quotes(answer->http.header("etag"));
+  info.modified = TRY(parse_time(std::string(answer->http.header("last-modified"))));
   return std::optional(std::move(info));
 }
 

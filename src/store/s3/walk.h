@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ Result<std::vector<ObjectInfo>> list_objects(Client& client, Context& context, c
 
 // See Store::sample: a few pages of keys; where those are not all, one level of folders and a page from some of them.
 Result<Store::Sample> sample_objects(Client& client, Context& context, const std::string& pattern, bool recursive);
+
+// What the service says of one object; empty when there is none. Who may list only by prefix (as a minimal policy has
+// it) is told "access denied" of a name that is not there: HEAD bears no prefix. Then a listing of that name decides.
+Result<std::optional<Answer>> head_object(Client& client, Context& context, const Address& address);
 
 // Empty when there is none.
 Result<std::optional<ObjectInfo>> stat_object(Client& client, Context& context, const std::string& path);
