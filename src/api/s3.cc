@@ -23,14 +23,12 @@ const FormatName& named(SerializationFormat format) {
   return kFormats[0];
 }
 
-// Formats that compress inside call the same algorithm by their own names.
-std::string name_of(Compression compression, SerializationFormat format) {
+const char* name_of(Compression compression) {
   switch (compression) {
     case Compression::None:
-      return format == SerializationFormat::Avro ? "null" : "none";
+      return "none";
     case Compression::Gzip:
-      if (format == SerializationFormat::Avro) return "deflate";
-      return format == SerializationFormat::Orc ? "zlib" : "gzip";
+      return "gzip";
     case Compression::Zstd:
       return "zstd";
     case Compression::Snappy:
@@ -123,7 +121,7 @@ Result<S3Config> S3Config::Builder::build() const {
     return user_error("max_retries is {}, and cannot be negative", retries->second);
   }
   if (compression_ && !can_compress(format_, *compression_)) {
-    return user_error("{} files cannot be compressed with {}", named(format_).name, name_of(*compression_, format_));
+    return user_error("{} files cannot be compressed with {}", named(format_).name, name_of(*compression_));
   }
   S3Config config;
   config.bucket_ = bucket_;
@@ -134,7 +132,7 @@ Result<S3Config> S3Config::Builder::build() const {
   config.parameters_.emplace("collection", collection_);
   // Left alone, formats that compress inside have a default of their own.
   if (compression_ || !named(format_).compressed_inside) {
-    config.parameters_["compression"] = name_of(compression_.value_or(Compression::None), format_);
+    config.parameters_["compression"] = name_of(compression_.value_or(Compression::None));
   }
   return config;
 }

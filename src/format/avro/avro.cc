@@ -70,6 +70,7 @@ class AvroFormat final : public Format {
 // Sluice's names beside Avro's.
 avro::BlockCodec codec_of(const std::string& name) {
   if (name == "none") return avro::BlockCodec::null;
+  if (name == "gzip") return avro::BlockCodec::deflate;
   if (name == "zstd") return avro::BlockCodec::zstandard;
   return avro::find_block_codec(name).value_or(avro::BlockCodec::null);
 }
@@ -112,9 +113,9 @@ std::vector<OptionSpec> avro_options() {
       {.name = "compression",
        .kind = OptionKind::choice,
        .default_value = "none",
-       .doc = "How the blocks inside the file are compressed.",
-       .scope = sink,
-       .choices = {"none", "deflate", "snappy", "zstd", "zstandard", "bzip2", "xz", "null"}},
+       .doc = "How the blocks inside the file are compressed (gzip means deflate). Files that are read say it "
+              "themselves, whatever is given here.",
+       .choices = {"none", "deflate", "gzip", "snappy", "zstd", "zstandard", "bzip2", "xz", "null"}},
       {.name = "compression_level",
        .kind = OptionKind::integer,
        .doc = "Level of deflate (1–12), zstd (1–22), bzip2 (1–9) or xz (0–9); higher is smaller and slower.",

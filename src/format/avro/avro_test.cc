@@ -148,6 +148,7 @@ TEST_F(AvroFormatTest, LevelsAreChecked) {
   EXPECT_EQ(refused("snappy", "3").error().what, "here: compression_level has no meaning for compression snappy");
   EXPECT_EQ(refused("zstd", "23").error().what, "here: compression_level of zstd goes from 1 to 22, not 23");
   EXPECT_TRUE(refused("deflate", "12").ok());
+  EXPECT_TRUE(refused("gzip", "12").ok());
 }
 
 }  // namespace

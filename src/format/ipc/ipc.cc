@@ -64,8 +64,9 @@ std::vector<OptionSpec> arrow_options() {
       {.name = "compression",
        .kind = OptionKind::choice,
        .default_value = "none",
-       .doc = "How the columns inside the file are compressed.",
-       .scope = sink,
+       .doc =
+           "How the columns inside the file are compressed. Files that are read say it themselves, whatever is given "
+           "here.",
        .choices = {"none", "lz4", "zstd"}},
       {.name = "layout",
        .kind = OptionKind::choice,

@@ -56,11 +56,9 @@ class OrcFormat final : public Format {
 
 Result<std::unique_ptr<Format>> create_orc(const OptionValues& options) {
   static const std::map<std::string, arrow::Compression::type, std::less<>> codecs = {
-      {"none", arrow::Compression::UNCOMPRESSED},
-      {"zlib", arrow::Compression::GZIP},
-      {"snappy", arrow::Compression::SNAPPY},
-      {"lz4", arrow::Compression::LZ4},
-      {"zstd", arrow::Compression::ZSTD}};
+      {"none", arrow::Compression::UNCOMPRESSED}, {"zlib", arrow::Compression::GZIP},
+      {"gzip", arrow::Compression::GZIP},         {"snappy", arrow::Compression::SNAPPY},
+      {"lz4", arrow::Compression::LZ4},           {"zstd", arrow::Compression::ZSTD}};
   EncoderOptions encoder;
   encoder.codec = codecs.at(options.text("compression"));
   encoder.stripe_bytes = options.bytes("stripe_bytes");
@@ -76,9 +74,10 @@ std::vector<OptionSpec> orc_options() {
       {.name = "compression",
        .kind = OptionKind::choice,
        .default_value = "zstd",
-       .doc = "How the streams inside the file are compressed.",
-       .scope = sink,
-       .choices = {"zstd", "zlib", "snappy", "lz4", "none"}},
+       .doc =
+           "How the streams inside the file are compressed (gzip means zlib). Files that are read say it themselves, "
+           "whatever is given here.",
+       .choices = {"zstd", "zlib", "gzip", "snappy", "lz4", "none"}},
       {.name = "stripe_bytes",
        .kind = OptionKind::bytes,
        .default_value = "64MB",

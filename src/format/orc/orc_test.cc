@@ -212,7 +212,7 @@ TEST_F(Orc, timestamps_that_nanoseconds_cannot_hold_are_an_error_not_another_tim
 
 TEST_F(Orc, every_compression_reads_back) {
   auto all = rows(3000);
-  for (const char* codec : {"none", "zlib", "snappy", "lz4", "zstd"}) {
+  for (const char* codec : {"none", "zlib", "gzip", "snappy", "lz4", "zstd"}) {
     auto bytes = encode(all, {{"compression", codec}}).value();
     EXPECT_TRUE(decode(input(bytes)).value()->Equals(*all)) << codec;
     auto reader = arrow::adapters::orc::ORCFileReader::Open(std::make_shared<arrow::io::BufferReader>(bytes),

@@ -105,8 +105,8 @@ std::vector<OptionSpec> parquet_options() {
       {.name = "compression",
        .kind = OptionKind::choice,
        .default_value = "zstd",
-       .doc = "How the pages inside the file are compressed.",
-       .scope = sink,
+       .doc = "How the pages inside the file are compressed. Files that are read say it themselves, whatever is given "
+              "here.",
        .choices = {"zstd", "snappy", "gzip", "lz4", "brotli", "none", "uncompressed"}},
       {.name = "compression_level",
        .kind = OptionKind::integer,
