@@ -100,6 +100,28 @@ TEST_F(CredentialTest, AWebIdentityIsTradedAtSts) {
   EXPECT_NE(sts.seen()[0].body.find("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx"), std::string::npos);
 }
 
+TEST_F(CredentialTest, AProfileMayNameAWebIdentity) {
+  TestServer sts([](const SeenRequest&) {
+    return ServerReply{
+        200,
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
+        "<AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+        "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>"
+        "</AssumeRoleWithWebIdentityResponse>",
+        {}};
+  });
+  write("token", "jwt.of.the.pod");
+  write(".aws/config", fmt::format("[profile pod]\nrole_arn = arn:x\nweb_identity_token_file = {}\n"
+                                   "role_session_name = night\n",
+                                   folder_.file("token")));
+  env_["AWS_ENDPOINT_URL_STS"] = sts.url();
+  auto found = value_of(find({.profile = "pod"}));
+  EXPECT_EQ(found.access_key_id, "ASIA");
+  EXPECT_EQ(found.session_token.reveal(), "t");
+  EXPECT_NE(sts.seen()[0].body.find("WebIdentityToken=jwt.of.the.pod"), std::string::npos);
+  EXPECT_NE(sts.seen()[0].body.find("RoleSessionName=night"), std::string::npos);
+}
+
 TEST_F(CredentialTest, StsSayingNoIsFinalAndQuoted) {
   TestServer sts([](const SeenRequest&) {
     return ServerReply{
@@ -124,6 +146,13 @@ TEST_F(CredentialTest, AContainerIsAskedWithItsToken) {
   env_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = agent.url("/creds");
   expect_error(find(), Fault::refused, "401");
   env_["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "sesame";
+  EXPECT_EQ(value_of(find()).access_key_id, "C");
+  // The file goes before it: its token is renewed.
+  write("token", "stale\n");
+  env_["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = folder_.file("token");
+  expect_error(find(), Fault::refused, "401");
+  write("token", "sesame\n");
+  env_["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "stale";
   EXPECT_EQ(value_of(find()).access_key_id, "C");
 }
 

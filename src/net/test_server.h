@@ -14,6 +14,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -37,6 +38,7 @@ struct ServerReply {
   std::vector<std::string> headers;      // "etag: \"1\""
   size_t cut_after = std::string::npos;  // of the whole answer's bytes; then the connection is closed
   std::chrono::milliseconds hang{0};     // before anything is sent; ends early when the server does
+  size_t hang_at = 0;                    // not before anything, but behind so many of the answer's bytes
 };
 
 class TestServer {
@@ -138,10 +140,6 @@ class TestServer {
   }
 
   bool send(int fd, const SeenRequest& request, const ServerReply& reply) {
-    if (reply.hang.count() > 0) {
-      std::unique_lock lock(mutex_);
-      if (stopped_.wait_for(lock, reply.hang, [this] { return stopping_; })) return false;
-    }
     std::string text = fmt::format("HTTP/1.1 {} Reason\r\n", reply.status);
     for (const auto& header : reply.headers) text += header + "\r\n";
     if (request.method != "HEAD") text += fmt::format("Content-Length: {}\r\n", reply.body.size());
@@ -149,13 +147,22 @@ class TestServer {
     if (request.method != "HEAD") text += reply.body;
     bool cut = reply.cut_after < text.size();
     text.resize(std::min(text.size(), reply.cut_after));
-    size_t sent = 0;
-    while (sent < text.size()) {
-      ssize_t n = ::send(fd, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
-      if (n <= 0) return false;
-      sent += static_cast<size_t>(n);
+    const auto before = std::min(reply.hang_at, text.size());
+    if (!send_bytes(fd, std::string_view(text).substr(0, before))) return false;
+    if (reply.hang.count() > 0) {
+      std::unique_lock lock(mutex_);
+      if (stopped_.wait_for(lock, reply.hang, [this] { return stopping_; })) return false;
     }
-    return !cut;
+    return send_bytes(fd, std::string_view(text).substr(before)) && !cut;
+  }
+
+  static bool send_bytes(int fd, std::string_view bytes) {
+    while (!bytes.empty()) {
+      ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (n <= 0) return false;
+      bytes.remove_prefix(static_cast<size_t>(n));
+    }
+    return true;
   }
 
   static bool more(int fd, std::string* buffer) {

@@ -60,6 +60,7 @@ Address address_of(std::string_view path) {
 Result<std::unique_ptr<Client>> Client::create(Settings settings, net::Environment environment) {
   net::HttpOptions options;
   options.ca_file = settings.ca_file;
+  options.stall_timeout = settings.stall_timeout;
   auto http = TRY(net::HttpClient::create(std::move(options)));
   return std::unique_ptr<Client>(new Client(std::move(settings), std::move(environment), std::move(http)));
 }

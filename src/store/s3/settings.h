@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "net/credentials.h"
+#include "net/http_client.h"
 #include "net/url.h"
 #include "options/option.h"
 
@@ -21,7 +22,8 @@ struct Settings {
   net::CredentialOptions credentials;
   std::string ca_file;
   int retries_max = 3;
-  std::string expected_owner;   // of every request
+  Millis stall_timeout = net::HttpOptions().stall_timeout;  // no option: for tests that cannot wait
+  std::string expected_owner;                               // of every request
   net::HttpHeaders of_objects;  // acl, storage class, encryption, tags: of every object written
 };
 

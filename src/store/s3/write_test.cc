@@ -227,26 +227,55 @@ TEST_F(Multipart, WithoutMemoryPartsGoThroughTheSpool) {
   expect_ok(store_->publish(context_, token));
 }
 
-TEST_F(BucketTest, ObjectsCarryWhatTheOptionsSay) {
-  serve(
-      [](const SeenRequest&) {
-        return ServerReply{200, "", {"ETag: \"e\""}};
-      },
-      {{"acl", {"bucket-owner-full-control", "here"}},
-       {"storage_class", {"STANDARD_IA", "here"}},
-       {"sse", {"arn:aws:kms:eu-west-1:1:key/2", "here"}},
-       {"tags", {"team=data eng,env=prod", "here"}},
-       {"expected_owner", {"123456789012", "here"}}});
-  expect_ok(store_->publish(context_, prepare("b/k", "hello", IfExists::replace)));
-  auto request = server_->seen()[0];
-  EXPECT_EQ(request.body, "hello");
+const RawOptions& object_options() {
+  static const RawOptions options = {{"acl", {"bucket-owner-full-control", "here"}},
+                                     {"storage_class", {"STANDARD_IA", "here"}},
+                                     {"sse", {"arn:aws:kms:eu-west-1:1:key/2", "here"}},
+                                     {"tags", {"team=data eng,env=prod", "here"}},
+                                     {"expected_owner", {"123456789012", "here"}}};
+  return options;
+}
+
+void expect_object_options(const SeenRequest& request) {
   EXPECT_TRUE(request.has("x-amz-acl: bucket-owner-full-control"));
   EXPECT_TRUE(request.has("x-amz-storage-class: STANDARD_IA"));
   EXPECT_TRUE(request.has("x-amz-server-side-encryption: aws:kms"));
   EXPECT_TRUE(request.has("x-amz-server-side-encryption-aws-kms-key-id: arn:aws:kms:eu-west-1:1:key/2"));
   EXPECT_TRUE(request.has("x-amz-tagging: team=data%20eng&env=prod"));
   EXPECT_TRUE(request.has("x-amz-expected-bucket-owner: 123456789012"));
+}
+
+ServerReply takes_all(const SeenRequest&) { return {200, "", {"ETag: \"e\""}}; }
+
+TEST_F(BucketTest, ObjectsCarryWhatTheOptionsSay) {
+  serve(takes_all, object_options());
+  expect_ok(store_->publish(context_, prepare("b/k", "hello", IfExists::replace)));
+  auto request = server_->seen()[0];
+  EXPECT_EQ(request.body, "hello");
+  expect_object_options(request);
   EXPECT_FALSE(request.has("if-none-match"));
+}
+
+TEST_F(Multipart, ALargeObjectIsToldWhatTheOptionsSayAsItIsBegun) {
+  serve([this](const SeenRequest& request) { return answer(request); }, object_options());
+  expect_ok(store_->publish(context_, prepare("b/k", std::string(9 << 20, 'x'))));
+  auto requests = server_->seen();
+  EXPECT_EQ(requests[0].target, "/b/k?uploads=");
+  expect_object_options(requests[0]);
+  for (size_t i = 1; i < requests.size(); ++i) {  // S3 refuses them there
+    EXPECT_FALSE(requests[i].has("x-amz-acl") || requests[i].has("x-amz-server-side")) << requests[i].target;
+    EXPECT_TRUE(requests[i].has("x-amz-expected-bucket-owner: 123456789012")) << requests[i].target;
+  }
+}
+
+TEST_F(BucketTest, EncryptionWithoutAKeyOfOnesOwnNamesNoKey) {
+  for (const std::string sse : {"AES256", "aws:kms"}) {
+    serve(takes_all, {{"sse", {sse, "here"}}});
+    expect_ok(store_->publish(context_, prepare("b/k", "hello")));
+    auto request = server_->seen()[0];
+    EXPECT_TRUE(request.has("x-amz-server-side-encryption: " + sse + "\r"));
+    EXPECT_FALSE(request.has("aws-kms-key-id"));
+  }
 }
 
 TEST_F(BucketTest, ManyObjectsArePublishedAtATime) {
