@@ -1,11 +1,15 @@
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include <arrow/api.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "net/test_server.h"
 #include "sluice/sluice.h"
 
 namespace sluice {
@@ -149,6 +153,107 @@ TEST_F(Api, an_s3_config_needs_bucket_and_region) {
                    .compression(Compression::Lz4)
                    .build()
                    .ok());
+}
+
+// A bucket, as far as new objects go.
+class FakeBucket {
+ public:
+  [[nodiscard]] std::string url() const { return server_.url(); }
+  std::vector<net::SeenRequest> seen() { return server_.seen(); }
+  std::map<std::string, std::string> take_objects() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(objects_, {});
+  }
+
+ private:
+  net::ServerReply answer(const net::SeenRequest& request) {
+    std::lock_guard lock(mutex_);
+    if (request.method == "GET") return {200, "<ListBucketResult/>", {}};
+    if (request.method != "PUT") return {404, "", {}};
+    objects_[request.target] = request.body;
+    return {200, "", {"ETag: \"e\""}};
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, std::string> objects_;
+  net::TestServer server_{[this](const net::SeenRequest& request) { return answer(request); }};
+};
+
+TEST_F(Api, a_destination_writes_every_format_in_every_compression_it_can_have) {
+  ::setenv("SLUICE_SPOOL", path("spool").c_str(), 1);
+  FakeBucket bucket;
+  const std::vector<std::string> events = {R"({"id":1,"name":"ä"})", R"({"id":2,"name":"b"})"};
+  int refused = 0;
+  for (auto format : {SerializationFormat::Json, SerializationFormat::Csv, SerializationFormat::Parquet,
+                      SerializationFormat::Avro, SerializationFormat::Orc, SerializationFormat::Arrow}) {
+    for (auto compression :
+         {Compression::None, Compression::Gzip, Compression::Zstd, Compression::Snappy, Compression::Lz4}) {
+      auto builder = S3Config::builder();
+      builder.bucket("lake").region("us-east-1").endpoint_url(bucket.url()).format(format).compression(compression);
+      builder.access_key_id("AKIA").secret_access_key("hunter2").session_token("t0ken");
+      auto config = builder.key_strategy(KeyGenerationStrategy::Flat).build();
+      if (!config.ok()) {
+        EXPECT_THAT(config.error().what, HasSubstr("files cannot be compressed with"));
+        ++refused;
+        continue;
+      }
+      auto destination = S3Destination::create(config.value()).value();
+      ASSERT_TRUE(destination.write_batch(events).ok()) << config->uri();
+      ASSERT_TRUE(destination.write_batch(batch({R"({"id":3,"name":"c"})"})).ok());
+      ASSERT_TRUE(destination.close().ok());
+      EXPECT_THAT(destination.write_batch(batch(events)).error().what, HasSubstr("closed"));
+      std::string rows;
+      for (const auto& [target, body] : bucket.take_objects()) {
+        const auto name = target.substr(target.rfind('/') + 1);
+        put(name, body);
+        rows += read_all(uri(name));
+      }
+      EXPECT_THAT(rows, testing::AllOf(HasSubstr("{\"id\":1,\"name\":\"ä\"}\n{\"id\":2,\"name\":\"b\"}\n"),
+                                       HasSubstr("{\"id\":3,\"name\":\"c\"}\n"), testing::SizeIs(61)))
+          << config->uri();
+    }
+  }
+  EXPECT_EQ(refused, 3);  // avro in lz4, arrow in gzip and snappy
+  for (const auto& request : bucket.seen()) {
+    EXPECT_TRUE(request.has("Credential=AKIA/") && request.has("x-amz-security-token: t0ken\r")) << request.head;
+  }
+}
+
+TEST_F(Api, a_sink_says_what_it_can_and_what_it_cannot_hold) {
+  auto files = create_sink(uri("out/?format=orc")).value();
+  EXPECT_FALSE(files->supports_transactions());  // the state store decides, not the target
+  EXPECT_FALSE(files->supports_upsert());
+  EXPECT_TRUE(files->validate_schema(*arrow::schema({arrow::field("id", arrow::int64())})).ok());
+  auto unfit = files->validate_schema(*arrow::schema({arrow::field("at", arrow::time64(arrow::TimeUnit::MICRO))}));
+  ASSERT_FALSE(unfit.ok());
+  EXPECT_THAT(unfit.error().what, HasSubstr("'at'"));
+  auto table = create_sink("sqlite://" + path("a.db") + "?table=t").value();
+  EXPECT_TRUE(table->supports_transactions());
+  EXPECT_FALSE(table->supports_upsert());
+}
+
+TEST_F(Api, a_writer_asks_for_a_commit_when_a_file_is_done) {
+  auto writer = create_sink(uri("out/?format=json&rotate_age=1ms")).value()->create_writer().value();
+  ASSERT_TRUE(writer->write(batch({R"({"id":1})"})).ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  ASSERT_TRUE(writer->write(batch({R"({"id":2})"})).ok());
+  EXPECT_TRUE(writer->wants_commit());
+  ASSERT_TRUE(writer->commit("two").ok());
+  EXPECT_FALSE(writer->wants_commit());
+}
+
+TEST_F(Api, a_source_says_whether_it_goes_on_and_a_closed_reader_gives_nothing) {
+  put("a.jsonl", "{\"id\":1}\n");
+  EXPECT_FALSE(create_source(uri("a.jsonl")).value()->supports_streaming());
+  EXPECT_TRUE(create_source(uri("a.jsonl?watch=true")).value()->supports_streaming());
+  ReadOptions streaming;
+  streaming.streaming = true;
+  auto ends = create_source(uri("a.jsonl")).value()->create_reader(streaming);
+  ASSERT_FALSE(ends.ok());
+  EXPECT_THAT(ends.error().what, HasSubstr("add watch=true"));
+  auto reader = create_source(uri("a.jsonl")).value()->create_reader().value();
+  ASSERT_TRUE(reader->close().ok());
+  EXPECT_THAT(reader->read().error().what, HasSubstr("the reader is closed"));
 }
 
 TEST_F(Api, what_is_wrong_with_a_location_is_said_at_once) {
