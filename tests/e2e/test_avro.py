@@ -63,6 +63,9 @@ VALUES = {
     "decimal_fixed": ({"type": "fixed", "name": "d", "size": 6, "logicalType": "decimal", "precision": 12, "scale": 2}, decimal.Decimal("-0.01"), decimal.Decimal("-0.01")),
     "decimal_large": (logical("bytes", "decimal", precision=60, scale=3), decimal.Decimal("9" * 50 + ".123"), decimal.Decimal("9" * 50 + ".123")),
     "uuid": (logical("string", "uuid"), uuid.UUID(int=7), str(uuid.UUID(int=7))),
+    "uuid_fixed": ({"type": "fixed", "name": "u", "size": 16, "logicalType": "uuid"}, bytes(range(16)), str(uuid.UUID(bytes=bytes(range(16))))),
+    # A scale in each value: no type of a column. Its bytes are the number's length, the number and the scale.
+    "big_decimal": (logical("bytes", "big-decimal"), b"\x04\x04\xd2\x04", b"\x04\x04\xd2\x04"),
     "date": (logical("int", "date"), datetime.date(1900, 1, 1), datetime.date(1900, 1, 1)),
     "time_millis": (logical("int", "time-millis"), datetime.time(23, 59, 59, 999000), datetime.time(23, 59, 59, 999000)),
     "time_micros": (logical("long", "time-micros"), datetime.time(1, 2, 3, 4), datetime.time(1, 2, 3, 4)),
