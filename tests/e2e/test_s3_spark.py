@@ -4,15 +4,17 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
 from services.s3 import ACCESS_KEY, SECRET_KEY
 
-READS = """
+GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs/guides/s3.md"
+BEGINS = """
 import glob, json, sys
 from pyspark.sql import SparkSession
-endpoint, jars, access, secret, location = sys.argv[1:]
+endpoint, jars, access, secret = sys.argv[1:]
 settings = {"spark.jars": ",".join(glob.glob(jars + "/*.jar")), "spark.ui.enabled": "false",
             "spark.sql.session.timeZone": "UTC",
             "spark.hadoop.fs.s3a.endpoint": endpoint, "spark.hadoop.fs.s3a.path.style.access": "true",
@@ -20,7 +22,10 @@ settings = {"spark.jars": ",".join(glob.glob(jars + "/*.jar")), "spark.ui.enable
 builder = SparkSession.builder.master("local[1]")
 for name, value in settings.items():
     builder = builder.config(name, value)
-events = builder.getOrCreate().read.parquet(location)
+spark = builder.getOrCreate()
+"""
+# Between them: what the guide says, which makes `events`.
+ENDS = """
 some = events.filter((events.collection == "events") & (events.year == 2025) & (events.month == 1) & (events.day == 15))
 print(json.dumps({"types": dict(events.dtypes), "all": events.count(), "some": sorted(row.id for row in some.collect()),
                   "plan": some._jdf.queryExecution().executedPlan().toString()}))
@@ -35,10 +40,13 @@ def test_spark_discovers_hive_partitions_and_prunes_by_them(sluice, gateway_buck
     into = bucket.at("lake/", "format := 'parquet', key_strategy := 'HivePartitioned', time_column := 'happened'")
     sluice.sql(f"CREATE TABLE events AS SELECT * FROM file('in.jsonl') INSERT INTO {into}", env=bucket.env)
     program = pathlib.Path(sluice.folder / "reads.py")
-    program.write_text(READS)
-    done = subprocess.run([os.environ["SPARK_PYTHON"], program, bucket.endpoint, os.environ["SPARK_JARS"], ACCESS_KEY, SECRET_KEY,
-                           f"s3a://{bucket.name}/lake/"], capture_output=True, text=True, timeout=300)
+    says, = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert "s3a://my-data-lake/events/" in says
+    program.write_text(BEGINS + says.replace("my-data-lake/events/", f"{bucket.name}/lake/") + ENDS)
+    done = subprocess.run([os.environ["SPARK_PYTHON"], program, bucket.endpoint, os.environ["SPARK_JARS"], ACCESS_KEY, SECRET_KEY],
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "|collection|" in done.stdout  # the table that the guide's block shows
     found = json.loads(done.stdout.splitlines()[-1])
     assert {name: found["types"][name] for name in ("collection", "year", "month", "day", "hour")} == {
         "collection": "string", "year": "int", "month": "int", "day": "int", "hour": "int"}
