@@ -139,7 +139,10 @@ std::vector<OptionSpec> avro_options() {
 FormatDescriptor avro_format() {
   FormatDescriptor descriptor;
   descriptor.name = "avro";
-  descriptor.doc = "Apache Avro object container files: rows in blocks, with their schema.";
+  descriptor.doc =
+      "Apache Avro object container files: rows in blocks, with their schema. A logical type that is not known here, "
+      "such "
+      "as big-decimal, is read as the type underneath.";
   descriptor.extensions = {".avro"};
   descriptor.options = avro_options();
   descriptor.create = create_avro;

@@ -1,8 +1,10 @@
 // Where requests go, who signs them, and how long they are tried.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <ctime>
 
 #include "store/s3/client.h"
 #include "store/s3/test_bucket.h"

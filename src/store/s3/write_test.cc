@@ -173,6 +173,17 @@ TEST_F(Multipart, AReplayedCompletionFindsItsOwnObject) {
   expect_error(store_->publish(context_, token), Fault::refused, "the upload was aborted");
 }
 
+TEST_F(BucketTest, AnObjectThatMayNotBeLookedAtButListsAsAbsentIsNotTheirs) {
+  serve([](const SeenRequest& request) {
+    if (request.has("if-none-match")) return error_reply(501, "NotImplemented");
+    if (request.method == "PUT") return ServerReply{200, "", {"ETag: \"e\""}};
+    if (request.target.find("list-type=2") == std::string::npos) return error_reply(403, "AccessDenied");
+    return ServerReply{200, "<ListBucketResult/>", {}};
+  });
+  expect_ok(store_->publish(context_, prepare("b/k", "x")));
+  EXPECT_EQ(seen().back(), "PUT /b/k");
+}
+
 TEST_F(Multipart, AnErrorInsideAnOkAnswerIsAnError) {
   begin();
   completion_ = Completion::fails_late;
