@@ -14,8 +14,9 @@ Result<void> drop_ends(Session& session, Context& context, const PipelineRecord&
     auto source = TRY(session.registry().create_source(endpoint.request));
     TRY(source->drop(context));
   }
-  if (!record.sink.empty()) {
-    auto endpoint = TRY(endpoint_of_location(record.sink, record.name));
+  for (const auto& target : {record.sink, record.dead_letters}) {
+    if (target.empty()) continue;
+    auto endpoint = TRY(endpoint_of_location(target, record.name));
     auto sink = TRY(session.registry().create_sink(endpoint.request));
     TRY(sink->drop(context));
   }

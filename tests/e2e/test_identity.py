@@ -1,10 +1,11 @@
 """A pipeline is its name: what resumes, what is new, what is refused, and where that is kept."""
 import json
 import shutil
+import signal
 import sqlite3
 
 import pytest
-from delivered import files, ids, ndjson
+from delivered import files, ids, leftovers, ndjson
 
 STREAM = "CREATE STREAM s WITH (epoch_age := '100ms') AS SELECT id FROM file('in/', watch := true, poll_interval := '100ms') INSERT INTO file('out/')"
 TABLE = "CREATE TABLE t AS SELECT id FROM file('in/*.jsonl') INSERT INTO file('out/')"
@@ -128,6 +129,42 @@ def test_drop_forgets_and_leaves_the_data(sluice):
     assert ids(sluice.folder / "out") == [1]
     sluice.sql(TABLE)
     assert ids(sluice.folder / "out") == [1, 1]
+
+
+@pytest.mark.parametrize("point", ["commit.prepared", "commit.decided"])
+def test_drop_removes_what_a_killed_run_left_hidden(sluice, point):
+    (sluice.folder / "in.jsonl").write_text('{"id": 1}\n{oops\n')
+    sql = "CREATE TABLE t WITH (dead_letters := 'dead/?format=json') AS SELECT id FROM file('in.jsonl', columns := 'id BIGINT') INSERT INTO file('out/')"
+    killed = sluice.sql(sql, check=False, env={"SLUICE_CRASH_AT": point})
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert leftovers(sluice.folder / "out") != [] and leftovers(sluice.folder / "dead") != []
+    sluice("drop", "t")
+    assert leftovers(sluice.folder / "out") == [] and leftovers(sluice.folder / "dead") == []
+    assert files(sluice.folder / "out") == []
+
+
+def test_drop_removes_what_a_killed_run_left_in_a_bucket(sluice, gateway_bucket):
+    (sluice.folder / "in.jsonl").write_text("".join(json.dumps({"id": i, "pad": "x" * 30_000}) + "\n" for i in range(300)))
+    (sluice.folder / "small.jsonl").write_text('{"id": 300, "pad": ""}\n')
+    for name in ("in", "small"):
+        sql = f"CREATE TABLE {name} AS SELECT id, pad FROM file('{name}.jsonl') INSERT INTO {gateway_bucket.at('out/')}"
+        killed = sluice.sql(sql, check=False, env={**gateway_bucket.env, "SLUICE_CRASH_AT": "commit.prepared"})
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(gateway_bucket.uploads()) == 1
+    assert len(files(sluice.folder / ".sluice/spool")) == 2
+    sluice("drop", "in", env=gateway_bucket.env)
+    assert gateway_bucket.uploads() == []
+    sluice("drop", "small", env=gateway_bucket.env)
+    assert files(sluice.folder / ".sluice/spool") == []
+    assert gateway_bucket.keys() == []
+
+
+def test_files_are_reset_to_their_begin_or_their_end_only(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    said = sluice.fails("reset", "t", "--to", "17")
+    assert "files can be reset to 'earliest' or 'latest', not to '17'" in said
+    assert "nothing new" in sluice.sql(TABLE).stderr
 
 
 @pytest.mark.parametrize("command", ["status", "reset", "drop"])
