@@ -25,6 +25,7 @@ struct RunCounters {
   std::atomic<int64_t> bytes_total{0};  // what there is to read; 0: unknown
   std::atomic<int64_t> retries{0};      // how often it began anew after a transient failure
   std::atomic<bool> retrying{false};    // … and has not committed anything since
+  std::atomic<bool> refresh{false};     // somebody wants lookup tables loaded again; false once the run sees to it
 };
 
 // Shared by all threads of one run; outlives them.

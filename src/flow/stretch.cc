@@ -189,15 +189,16 @@ void Stretch::note_owners(const SplitEvents& events) {
   }
 }
 
-// Keepalives for the source, an eye on the lease, and lookups that are to be refreshed.
+// Keepalives for the source, an eye on the lease, and lookups that are to be refreshed: by the clock or on request.
 Result<void> Stretch::keep(Context& context) {
   auto lookups_loaded = context.clock.steady();
   while (!gate_.closed()) {
     for (auto& feed : feeds_) feed.shared.source.tick(context);
     TRY(shared_.tenure.check());
     auto now = context.clock.steady();
-    const Millis refresh = pipeline_.options_.lookup_refresh;
-    if (refresh.count() > 0 && pipeline_.tables_ != nullptr && now - lookups_loaded > refresh) {
+    const Millis every = pipeline_.options_.lookup_refresh;
+    const bool due = shared_.counters.refresh.exchange(false) || (every.count() > 0 && now - lookups_loaded > every);
+    if (due && pipeline_.tables_ != nullptr) {
       TRY(pipeline_.tables_->refresh(context).while_doing("refreshing lookup tables"));
       lookups_loaded = context.clock.steady();
     }

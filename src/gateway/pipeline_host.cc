@@ -367,6 +367,15 @@ std::vector<HostedPipeline> PipelineHost::list() const {
   return all;
 }
 
+Result<void> PipelineHost::refresh_lookups(const std::string& name) {
+  Runner* runner = find(name);
+  if (runner == nullptr) return user_error("this server runs no pipeline '{}'", name);
+  std::lock_guard lock(runner->mutex);
+  if (runner->counters == nullptr) return refused("'{}' does not run now: it loads its lookups when it starts", name);
+  runner->counters->refresh = true;
+  return {};
+}
+
 void PipelineHost::publish_metrics() {
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(context_.clock.wall().time_since_epoch()).count();
   for (const auto& runner : pipelines_) {

@@ -52,6 +52,9 @@ class PipelineHost {
 
   [[nodiscard]] size_t size() const { return pipelines_.size(); }
   [[nodiscard]] std::vector<HostedPipeline> list() const;
+  // Asks a running pipeline to load its lookup tables again. A user's mistake where there is no such pipeline here,
+  // refused where it does not run.
+  Result<void> refresh_lookups(const std::string& name);
   // Brings the pipelines' metrics up to date; called before they are rendered.
   void publish_metrics();
 

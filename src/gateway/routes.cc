@@ -7,6 +7,7 @@ std::vector<HttpRoute> all_routes(const GatewayParts& parts) {
       health_page(parts),
       metrics_page(parts),
       pipelines_page(parts),
+      refresh_page(parts),
   };
 }
 

@@ -21,6 +21,7 @@ struct GatewayParts {
 HttpRoute health_page(const GatewayParts& parts);     // health_page.cc
 HttpRoute metrics_page(const GatewayParts& parts);    // metrics_page.cc
 HttpRoute pipelines_page(const GatewayParts& parts);  // pipelines_page.cc
+HttpRoute refresh_page(const GatewayParts& parts);    // refresh_page.cc
 
 std::vector<HttpRoute> all_routes(const GatewayParts& parts);
 

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from delivered import wait_until
 
 from services.certificates import make_authority, make_certificate
 
@@ -38,8 +39,8 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"no '{message}' in the log: {''.join(self.lines)}")
 
-    def get(self, path, token=None, context=None):
-        request = urllib.request.Request(self.url + path)
+    def get(self, path, token=None, context=None, method="GET"):
+        request = urllib.request.Request(self.url + path, method=method)
         if token:
             request.add_header("Authorization", f"Bearer {token}")
         try:
@@ -177,6 +178,36 @@ def test_the_admin_token_protects_the_api(sluice, serve):
     assert server.get("/api/pipelines", token="s3cret")[0] == 200
     assert server.get("/health")[0] == 200
     assert "s3cret" not in "".join(server.lines)
+
+
+def test_a_stream_loads_its_lookups_again_on_request(sluice, serve):
+    (sluice.folder / "names.csv").write_text("id,name\n1,old\n")
+    (sluice.folder / "in").mkdir()
+    (sluice.folder / "in/a.jsonl").write_text('{"id": 1}\n')
+    write_pipeline(sluice, "named", "CREATE STREAM named WITH (epoch_age := '20ms') AS SELECT i.id, n.name FROM file('in/', "
+                   "watch := true, poll_interval := '20ms') i LEFT JOIN file('names.csv') n ON i.id = n.id INSERT INTO file('out/');")
+    server = serve("--pipelines", "pipelines")
+
+    def names():
+        lines = [line for path in (sluice.folder / "out").glob("*.jsonl") for line in path.read_text().splitlines()]
+        return [json.loads(line)["name"] for line in lines]
+
+    def one_more():
+        seen = len(names())
+        with open(sluice.folder / "in/a.jsonl", "a") as file:
+            file.write('{"id": 1}\n')
+        wait_until(lambda: len(names()) > seen, "the row that was appended")
+
+    wait_until(lambda: names() == ["old"], "the first row")
+    (sluice.folder / "new.csv").write_text("id,name\n1,new\n")
+    (sluice.folder / "new.csv").rename(sluice.folder / "names.csv")
+    one_more()
+    assert names() == ["old", "old"]
+    assert server.get("/api/pipelines/nobody/refresh", method="POST")[0] == 404
+    status, body = server.get("/api/pipelines/named/refresh", method="POST")
+    assert (status, json.loads(body)) == (202, {"name": "named", "refresh": "asked for"})
+    wait_until(lambda: one_more() or "new" in names(), "a row with the new name")
+    assert server.stop()[0] == 0
 
 
 def test_mistakes_in_the_configuration_are_one_sentence_with_their_place(sluice):
