@@ -28,7 +28,10 @@ void print_pushdown(const ReadRequest& request, const Pushed& pushed) {
     std::printf("  filter: %s (%s)\n", to_string(request.filter[i]).c_str(),
                 exact ? "applied by the reader" : "applied after reading");
   }
-  if (request.limit.has_value()) std::printf("  limit: %lld\n", static_cast<long long>(*request.limit));
+  if (request.limit.has_value()) {
+    std::printf("  limit: %lld (%s)\n", static_cast<long long>(*request.limit),
+                pushed.limit ? "applied by the reader" : "counted after reading, which then stops");
+  }
   for (const auto& note : pushed.notes) std::printf("  %s\n", note.c_str());
 }
 
