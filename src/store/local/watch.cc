@@ -46,9 +46,7 @@ std::vector<std::string> folders_in(const std::string& folder) {
 
 }  // namespace
 
-bool is_network_file_system(const std::string& folder) {
-  struct statfs status = {};
-  if (::statfs(folder.c_str(), &status) != 0) return false;
+bool is_network_magic(uint32_t magic) {
   // statfs(2) lists the magic numbers.
   constexpr std::array<uint32_t, 9> kNetwork = {0x6969,       // NFS
                                                 0x517B,       // SMB
@@ -59,14 +57,23 @@ bool is_network_file_system(const std::string& folder) {
                                                 0x00C36400,   // Ceph
                                                 0x0BD00BD0,   // Lustre
                                                 0x5346414F};  // AFS
-  return std::find(kNetwork.begin(), kNetwork.end(), static_cast<uint32_t>(status.f_type)) != kNetwork.end();
+  return std::find(kNetwork.begin(), kNetwork.end(), magic) != kNetwork.end();
 }
 
-Watch::Watch(std::string folder, bool recursive) : folder_(std::move(folder)), recursive_(recursive) { start(); }
+bool is_network_file_system(const std::string& folder) {
+  struct statfs status = {};
+  return ::statfs(folder.c_str(), &status) == 0 && is_network_magic(static_cast<uint32_t>(status.f_type));
+}
+
+Watch::Watch(std::string folder, bool recursive, Notice notice)
+    : folder_(std::move(folder)), recursive_(recursive), notice_(notice) {
+  start();
+}
 
 Watch::~Watch() { stop(); }
 
 void Watch::start() {
+  if (notice_ == Notice::never) return;
   std::string nearest = folder_;
   std::string_view missing;  // the name to wait for in `nearest`
   while (nearest.size() > 1 && !exists_as_folder(nearest)) {

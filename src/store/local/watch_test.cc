@@ -97,10 +97,56 @@ TEST_F(WaitForChange, returns_soon_after_stop_is_requested) {
   EXPECT_LT(wait("*.csv", [&] { stop_.request_stop(); }), Millis(1000));
 }
 
+TEST_F(WaitForChange, looks_for_folders_anew_when_events_were_lost) {
+  int queued = 0;
+  std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> queued;
+  if (queued > 200'000) GTEST_SKIP() << "the kernel keeps so many events that none is lost in a test's time";
+  write("a.csv");
+  write("b.csv");
+  start("**/*.csv");
+  // Equal events in a row count as one.
+  for (int i = 0; i <= queued; ++i) ::chmod(path(i % 2 == 0 ? "a.csv" : "b.csv").c_str(), 0644);
+  std::filesystem::create_directories(path("unseen"));
+  start("**/*.csv");
+  EXPECT_LT(wait("**/*.csv", [&] { write("unseen/c.csv"); }), Millis(2000));
+}
+
 TEST_F(WaitForChange, polls_on_file_systems_without_notification) {
+  // The numbers of statfs(2) and linux/magic.h.
+  for (uint32_t network :
+       {0x6969U, 0x517BU, 0xFE534D42U, 0xFF534D42U, 0x65735546U, 0x01021997U, 0x00C36400U, 0x0BD00BD0U, 0x5346414FU}) {
+    EXPECT_TRUE(is_network_magic(network)) << std::hex << network;
+  }
+  for (uint32_t local : {0xEF53U, 0x58465342U, 0x9123683EU, 0x01021994U, 0x794C7630U}) {  // ext4, XFS, btrfs, tmpfs, …
+    EXPECT_FALSE(is_network_magic(local)) << std::hex << local;
+  }
   EXPECT_FALSE(is_network_file_system(root_));
-  Watch watch(root_, true);
-  EXPECT_TRUE(watch.notified());
+  EXPECT_TRUE(Watch(root_, true).notified());
+}
+
+// Time passes only while somebody sleeps.
+class SleptClock final : public Clock {
+ public:
+  [[nodiscard]] SteadyTime steady() const override { return now_; }
+  [[nodiscard]] WallTime wall() const override { return {}; }
+  bool sleep(Millis time, const std::stop_token&) override {
+    now_ += time;
+    return true;
+  }
+
+ private:
+  SteadyTime now_{};
+};
+
+TEST_F(WaitForChange, without_notification_it_looks_every_second) {
+  SleptClock clock;
+  Context context{{}, clock, Log(), metrics_, budget_, registry_, ""};
+  Watch watch(root_, true, Watch::Notice::never);
+  EXPECT_FALSE(watch.notified());
+  ASSERT_TRUE(watch.wait(context, clock.steady() + Millis(60'000)).ok());
+  EXPECT_EQ(clock.steady(), SteadyTime(Millis(1000))) << "it may have changed: whoever waits has to look";
+  ASSERT_TRUE(watch.wait(context, clock.steady() + Millis(300)).ok());
+  EXPECT_EQ(clock.steady(), SteadyTime(Millis(1300)));
 }
 
 }  // namespace
