@@ -7,6 +7,13 @@
 
 namespace sluice {
 
+std::optional<int64_t> Input::lines_before() const {
+  if (begin == 0) return 0;
+  if (count_lines_before == nullptr) return std::nullopt;
+  auto counted = count_lines_before();
+  return counted.ok() ? std::optional(counted.value()) : std::nullopt;
+}
+
 Result<bool> Format::splittable(Context&, Input) { return traits().line_based; }
 
 Result<std::vector<Source::Table>> Source::fetch_tables(Context&) { return std::vector<Table>{}; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,11 @@ struct Input {
   std::string head;
   static constexpr int64_t head_bytes = 256 << 10;
   bool tail = false;  // the file may grow: an unfinished last record is left for later, not an error
+  // Counts the line feeds before `begin`, for an error to name its line. That reads all that is before: only what stops
+  // the pipeline is worth it, so it is unset where bad records are collected.
+  std::function<Result<int64_t>()> count_lines_before;
+  // None: they are not known, and an error names the byte.
+  [[nodiscard]] std::optional<int64_t> lines_before() const;
 };
 
 // Decodes one input after another into batches; rows of several small inputs share a batch. One per lane; keeps its

@@ -67,6 +67,23 @@ def test_ragged_csv_is_named_by_its_line(sluice):
     fails_then_resumes(sluice, TABLE.format("a.csv", ""), ["in/a.csv:43", "3", "2"], lambda: bad.write_text(good), range(50))
 
 
+@pytest.mark.parametrize("extension, bad, where, options", [
+    ("jsonl", b'{"id": 777', "in/a.jsonl:778: ", ""),
+    ("csv", b"777,1,surplus", "in/a.csv:779: ", ""),
+    ("csv", b"777,1,surplus", "in/a.csv:779: ", ", quote := ''"),  # cut anywhere: the first line of a part is another's
+    ("txt", b"777,\xff", "in/a.txt:778: ", ""),
+])
+def test_a_bad_row_far_behind_the_first_range_of_a_cut_file_is_named_by_its_line(sluice, extension, bad, where, options):
+    line = {"jsonl": '{"id": %d}', "csv": "%d,1", "txt": "%d,1"}[extension]
+    lines = [(line % number).encode() for number in range(1000)]
+    lines[777] = bad
+    path = sluice.folder / f"in/a.{extension}"
+    path.parent.mkdir()
+    path.write_bytes(b"\n".join(([b"id,v"] if extension == "csv" else []) + lines) + b"\n")
+    message = sluice.fails("run", "-e", f"INSERT INTO null('null://') SELECT * FROM file('in/a.{extension}', split_bytes := '1KB'{options})")
+    assert where in message, message
+
+
 def test_an_unclosed_quote_is_named_by_the_line_where_it_opens(sluice):
     bad = sluice.folder / "in/a.csv"
     bad.parent.mkdir()

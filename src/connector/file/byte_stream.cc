@@ -40,6 +40,8 @@ class StreamFrom final : public arrow::io::InputStream {
 };
 
 constexpr int64_t kSkipBytes = 1 << 20;
+// An error that has to wait for its line number longer than this takes names the byte instead.
+constexpr int64_t kCountedBytesMax = 1 << 30;
 
 }  // namespace
 
@@ -68,6 +70,22 @@ Result<std::shared_ptr<arrow::io::InputStream>> open_bytes(std::shared_ptr<arrow
     left -= got;
   }
   return stream;
+}
+
+Result<int64_t> count_line_feeds(std::shared_ptr<arrow::io::RandomAccessFile> file, Codec codec, int64_t end,
+                                 const std::string& name, const std::stop_token& stop) {
+  if (end > kCountedBytesMax) return refused("{}: its first {} bytes are too many to count lines in", name, end);
+  auto stream = TRY(open_bytes(std::move(file), codec, 0, name));
+  std::vector<uint8_t> piece(static_cast<size_t>(std::min(end, kSkipBytes)));
+  int64_t line_feeds = 0;
+  for (int64_t left = end; left > 0;) {
+    if (stop.stop_requested()) return cancelled();
+    auto got = TRY(to_result(stream->Read(std::min(left, kSkipBytes), piece.data())));
+    if (got == 0) return refused("{}: is shorter now", name);
+    line_feeds += std::count(piece.begin(), piece.begin() + got, '\n');
+    left -= got;
+  }
+  return line_feeds;
 }
 
 Result<bool> holds_already_read(std::shared_ptr<arrow::io::RandomAccessFile> file, Codec codec,

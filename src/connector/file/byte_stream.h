@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include <arrow/io/type_fwd.h>
@@ -22,6 +23,11 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> read_whole(std::shared_ptr<
 // when it ends before.
 Result<std::shared_ptr<arrow::io::InputStream>> open_bytes(std::shared_ptr<arrow::io::RandomAccessFile> file,
                                                            Codec codec, int64_t offset, const std::string& name);
+
+// The line feeds before the decompressed byte `end`, with which an error names its line; all before it is read once
+// more.
+Result<int64_t> count_line_feeds(std::shared_ptr<arrow::io::RandomAccessFile> file, Codec codec, int64_t end,
+                                 const std::string& name, const std::stop_token& stop);
 
 // Is what `read` has delivered of an uncompressed file the beginning of this compressed one?
 Result<bool> holds_already_read(std::shared_ptr<arrow::io::RandomAccessFile> file, Codec codec,

@@ -26,7 +26,7 @@ FileReader::~FileReader() {
   for (const auto& item : items_) plan_.ledger.release(item.work.id);
 }
 
-Result<Input> FileReader::make_input(ReadItem& item) {
+Result<Input> FileReader::make_input(Context& context, ReadItem& item) {
   const auto traits = plan_.endpoint.format->traits();
   auto& position = item.work.position;
   Input input;
@@ -47,6 +47,10 @@ Result<Input> FileReader::make_input(ReadItem& item) {
   // One byte earlier, so that a record starting exactly at the cut is found behind its predecessor's line feed.
   if (!input.at_record_start) --input.begin;
   input.stream = TRY(open_bytes(file_, item.work.codec, input.begin, input.name));
+  if (input.begin > 0 && !plan_.decoder.collect_rejects) {
+    input.count_lines_before = [file = file_, codec = item.work.codec, begin = input.begin, name = input.name,
+                                stop = context.stop] { return count_line_feeds(file, codec, begin, name, stop); };
+  }
   return input;
 }
 
@@ -69,7 +73,7 @@ Result<void> FileReader::open_input(Context& context, ReadItem& item) {
     position.head = TRY(fingerprint_at(*file_, 0, std::min(kFingerprintBytes, item.work.object.bytes)));
   }
   if (decoder_ == nullptr) decoder_ = TRY(plan_.endpoint.format->create_decoder(context, plan_.decoder));
-  return decoder_->open(context, TRY(make_input(item)));
+  return decoder_->open(context, TRY(make_input(context, item)));
 }
 
 Result<bool> FileReader::open_next(Context& context) {

@@ -43,7 +43,7 @@ class FileReader final : public Reader {
   Result<bool> open_next(Context& context);
   void prefetch(Context& context);
   Result<void> open_input(Context& context, ReadItem& item);
-  Result<Input> make_input(ReadItem& item);
+  Result<Input> make_input(Context& context, ReadItem& item);
   Result<void> finish_current(const Decoder::Step& step);
   // What to do with a file that cannot be read (further): an error, a reject, or another try later.
   Result<void> give_up_current(Context& context, Error error);

@@ -334,11 +334,16 @@ TEST_F(CsvRead, RecordsLongerThanTheWindowAreRead) {
   EXPECT_EQ(rows("a,b\n1,\"" + big + "\n\"\n2,y\n"), "1|" + big + "\n / 2|y");
 }
 
-TEST_F(CsvRead, ErrorsInAPartNameTheByte) {
+TEST_F(CsvRead, ErrorsInAPartNameTheLineOrWhereThatIsNotKnownTheByte) {
   How how;
   how.schema = arrow::schema({arrow::field("a", arrow::int64())});
   how.begin = 4;
-  EXPECT_EQ(decode("a\n1\nx\n", {}, how).error().message(), "a.csv (byte 4): column 'a': 'x' is not a BIGINT");
+  const std::string text = "a\n1\n2\nx\n";
+  EXPECT_EQ(decode(text, {}, how).error().message(), "a.csv (byte 6): column 'a': 'x' is not a BIGINT");
+  how.count_lines = true;
+  EXPECT_EQ(decode(text, {}, how).error().message(), "a.csv:4: column 'a': 'x' is not a BIGINT");
+  EXPECT_EQ(decode(text, {{"encoding", "latin1"}}, how).error().message().substr(0, 14), "a.csv (byte 6)")
+      << "a line feed may be other bytes in other encodings";
 }
 
 TEST_F(CsvRead, OptionsThatContradictEachOtherAreRefused) {

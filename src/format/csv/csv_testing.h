@@ -74,6 +74,7 @@ class CsvTest : public ::testing::Test {
     int64_t read_bytes = INT64_MAX;
     int64_t begin = 0;
     int64_t end = INT64_MAX;
+    bool count_lines = false;
   };
 
   Input input(const std::string& text, const How& how) {
@@ -85,6 +86,11 @@ class CsvTest : public ::testing::Test {
     input.end = how.end;
     input.tail = how.tail;
     if (begin > 0) input.head = text.substr(0, Input::head_bytes);
+    if (how.count_lines) {
+      input.count_lines_before = [before = text.substr(0, begin)] {
+        return Result<int64_t>(std::count(before.begin(), before.end(), '\n'));
+      };
+    }
     return input;
   }
   Result<SchemaPtr> infer(const std::string& text, const Options& options = {}) {

@@ -302,7 +302,9 @@ Result<void> CsvDecoder::refuse(uint32_t at, std::string_view raw, std::string r
 }
 
 std::string CsvDecoder::where(uint32_t at) const {
-  if (input_.begin == 0) return fmt::format("{}:{}", input_.name, window_.line_feeds_before(at) + 1);
+  // In another encoding a line feed may be other bytes than those that are counted.
+  const auto before = encoded_ == nullptr || input_.begin == 0 ? input_.lines_before() : std::nullopt;
+  if (before.has_value()) return fmt::format("{}:{}", input_.name, *before + window_.line_feeds_before(at) + 1);
   return fmt::format("{} (byte {})", input_.name, input_.begin + window_.offset() + at);
 }
 

@@ -18,7 +18,8 @@ class EncodedDecoder final : public Decoder {
     head_ = std::move(input.head);
     text_ = TRY(open_encoded(encoding_, {std::move(input.stream), head_, input.tail}));
     input.stream = text_;
-    input.end = INT64_MAX;  // never cut into ranges
+    input.end = INT64_MAX;               // never cut into ranges
+    input.count_lines_before = nullptr;  // a line feed may be other bytes in this encoding
     return utf8_->open(context, std::move(input));
   }
 

@@ -128,6 +128,7 @@ Result<void> Records::find_first_line(Context& context) {
     if (feed != nullptr || eof_) break;
     TRY(fill(context));
   }
+  ++lines_before_;
   position_ = offset_of(data_begin_);
   return {};
 }
@@ -270,8 +271,9 @@ bool Records::skip_bad_record(std::string* raw) {
 }
 
 std::string Records::place_of(const char* p) const {
-  if (input_.begin > 0) return fmt::format("{} (byte {})", input_.name, offset_of(p));
-  int64_t lines = lines_before_;
+  const auto before = input_.lines_before();
+  if (!before.has_value()) return fmt::format("{} (byte {})", input_.name, offset_of(p));
+  int64_t lines = *before + lines_before_;
   if (!parse_.by_line) lines += std::count(static_cast<const char*>(buffer_.get()), p, '\n');
   return fmt::format("{}:{}", input_.name, lines + 1);
 }

@@ -123,9 +123,11 @@ Result<void> TextDecoder::take_lines(bool finish) {
 
 Result<void> TextDecoder::add_line(std::string_view line) {
   if (!valid_ && !simdjson::validate_utf8(line.data(), line.size())) {
-    std::string where = input_.begin == 0 ? fmt::format("{}:{}", input_.name, lines_ + 1)
-                                          : fmt::format("{} (byte {})", input_.name,
-                                                        input_.begin + offset_ + static_cast<int64_t>(used_));
+    // In another encoding a line feed may be other bytes than those that are counted.
+    const auto before = encoded_ == nullptr || input_.begin == 0 ? input_.lines_before() : std::nullopt;
+    std::string where = before.has_value() ? fmt::format("{}:{}", input_.name, *before + lines_ + 1)
+                                           : fmt::format("{} (byte {})", input_.name,
+                                                         input_.begin + offset_ + static_cast<int64_t>(used_));
     std::string reason = "the line is not valid UTF-8; set encoding to the file's, for example latin1";
     if (!options_.collect_rejects) return user_error("{}: {}", where, reason);
     rejects_.push_back({std::string(line.substr(0, kPayloadBytesMax)), reason, where, {}});
