@@ -74,6 +74,9 @@ struct DecoderOptions {
   SchemaPtr schema;     // the full schema of the source (all files unified); rows come out in `planned` order
   ReadRequest request;  // projection and filter
   bool collect_rejects = false;
+  // A column of a file that `schema` lacks is an error, for its values would be lost; but for those in `ignored`.
+  bool refuse_unknown = false;
+  std::vector<std::string> ignored = {};
 };
 
 class Encoder {

@@ -146,6 +146,56 @@ def test_two_files_that_do_not_fit_together_are_both_named(sluice):
     fails_then_resumes(sluice, sql, ["a.jsonl", "b.jsonl", "'v'"], lambda: ndjson(other, [2], v=2), [1, 2])
 
 
+def test_a_column_that_the_sample_did_not_have_is_never_lost_silently(sluice):
+    """Sixty-four files are looked at for the schema: the last of 65 is none of them."""
+    (sluice.folder / "in").mkdir()
+    for number in range(64):
+        (sluice.folder / f"in/{number:02}.csv").write_text(f"id\n{number}\n")
+    (sluice.folder / "in/64.csv").write_text("id,extra\n64,x\n")
+    sql = "CREATE TABLE t AS SELECT * FROM file('in/*.csv'{}) INSERT INTO file('out/')"
+    message = sluice.fails("run", "-e", sql.format(""))
+    for part in ("in/64.csv", "column 'extra'", "sample_files := 0", "columns := "):
+        assert part in message, message
+    nothing_half(sluice)
+    sluice.sql(sql.format(", sample_files := 0").replace("CREATE", "CREATE OR REPLACE"))
+    everything_once(sluice, range(65))
+
+
+@pytest.mark.parametrize("extension", ["csv", "jsonl", "parquet", "avro", "orc", "arrow"])
+def test_an_unknown_column_is_an_error_in_every_format_where_all_are_wanted(sluice, extension):
+    ndjson(sluice.folder / "a.jsonl", [1])
+    ndjson(sluice.folder / "b.jsonl", [2], extra="x")
+    for name in "ab":
+        sluice("cp", f"{name}.jsonl", f"in/{name}.{extension}")
+    read = lambda what, options: sluice("run", "--output", "json", "-e", f"SELECT {what} FROM file('in/*.{extension}', {options})").stdout
+    message = sluice.fails("run", "-e", f"SELECT * FROM file('in/*.{extension}', sample_files := 1)")
+    assert f"in/b.{extension}" in message and "'extra'" in message and "sample_files" in message and "columns := " in message, message
+    some = '{"id":1}\n{"id":2}\n'
+    assert read("id", "sample_files := 1") == some
+    if extension != "jsonl":  # JSON is strict here, too, unless told otherwise
+        assert read("*", "columns := 'id BIGINT'") == some
+    assert read("*", "sample_files := 0") == '{"id":1,"extra":null}\n{"id":2,"extra":"x"}\n'
+
+
+@pytest.mark.parametrize("extension", ["parquet", "orc", "arrow"])
+def test_an_unknown_field_inside_of_a_column_is_an_error_too(sluice, extension):
+    ndjson(sluice.folder / "a.jsonl", [1], items=[{"x": 1}])
+    ndjson(sluice.folder / "b.jsonl", [2], items=[{"x": 1, "y": 2}])
+    for name in "ab":
+        sluice("cp", f"{name}.jsonl", f"in/{name}.{extension}")
+    message = sluice.fails("run", "-e", f"SELECT * FROM file('in/*.{extension}', sample_files := 1)")
+    assert f"in/b.{extension}" in message and "'items.y'" in message, message
+
+
+def test_partitions_that_only_some_files_repeat_are_no_unknown_columns(sluice):
+    for day, header in ((1, "id"), (2, "id,day")):
+        path = sluice.folder / f"in/day={day}/a.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"{header}\n{day}{',7' if ',' in header else ''}\n")
+    result = sluice("run", "--output", "json", "-e", "SELECT * FROM file('in/', sample_files := 1)").stdout
+    assert result == '{"id":1,"day":1}\n{"id":2,"day":2}\n'
+
+
 @pytest.fixture
 def small_disk():
     """A file system of 1 MB."""

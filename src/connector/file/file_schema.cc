@@ -63,6 +63,7 @@ Result<SchemaPtr> FileSource::infer(Context& context, const std::vector<ObjectIn
       }
       return std::move(inferred).error();
     }
+    if (watch_) schema_checked_.insert(object.version);
     if (schema == nullptr) {
       schema = inferred.value();
       first = &object;
@@ -140,9 +141,6 @@ Result<SchemaPtr> FileSource::fetch_schema(Context& context) {
     file_schema_ = TRY(infer(context, objects));
   }
   TRY(complete_schema());
-  if (watch_) {
-    for (const auto& object : objects) schema_checked_.insert(object.version);
-  }
   if (!surveyed_) listed_ = std::move(objects);
   return full_schema_;
 }
@@ -191,6 +189,16 @@ bool FileSource::is_extra(const std::string& name) const {
 std::shared_ptr<arrow::Field> FileSource::extra_field(size_t index) const {
   if (index < partitions_.fields().size()) return partitions_.fields()[index];
   return arrow::field(std::string(kFilename), arrow::utf8(), false);
+}
+
+// What every decoder is told. Where all columns are wanted, one that no file of the sample had is an error: its values
+// would be lost without a word.
+DecoderOptions FileSource::decoder_options(const ReadRequest& request, ReadRequest inner) const {
+  DecoderOptions options{file_schema_, std::move(inner), request.collect_rejects};
+  const bool keeps_its_columns = watch_ && endpoint_.options.text("on_schema_change") == "ignore";
+  options.refuse_unknown = !request.columns.has_value() && !columns_are_given() && !keeps_its_columns;
+  for (const auto& field : partitions_.fields()) options.ignored.push_back(field->name());
+  return options;
 }
 
 // What the decoder is asked for: columns of the files only.
@@ -300,9 +308,9 @@ Result<Source::Planned> FileSource::plan(Context& context, const ReadRequest& re
   const auto traits = endpoint_.format->traits();
   ledger_.emplace(Ledger::Policy{watch_, traits.line_based, by_content, traits.quoted_newlines});
   extras_cache_.reset();  // its constants are chosen by the request
-  read_plan_ = std::make_unique<ReadPlan>(
-      ReadPlan{endpoint_, *ledger_, watch_, !by_content, TableId{"", table_name(endpoint_.path)},
-               DecoderOptions{file_schema_, std::move(inner), request.collect_rejects}, out.schema});
+  read_plan_ = std::make_unique<ReadPlan>(ReadPlan{endpoint_, *ledger_, watch_, !by_content,
+                                                   TableId{"", table_name(endpoint_.path)},
+                                                   decoder_options(request, std::move(inner)), out.schema});
   return out;
 }
 

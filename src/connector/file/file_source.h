@@ -48,6 +48,7 @@ class FileSource final : public Source {
   [[nodiscard]] bool is_extra(const std::string& name) const;
   [[nodiscard]] std::shared_ptr<arrow::Field> extra_field(size_t index) const;
   ReadRequest inner_request(const ReadRequest& request);
+  [[nodiscard]] DecoderOptions decoder_options(const ReadRequest& request, ReadRequest inner) const;
   [[nodiscard]] bool decided_by_path(const Predicate& predicate) const;
   std::string prune_listed();
   [[nodiscard]] std::string filter_text() const;

@@ -51,9 +51,8 @@ class AvroFormat final : public Format {
   Result<std::unique_ptr<Decoder>> create_decoder(Context&, const DecoderOptions& options) override {
     DecoderPlan plan;
     plan.planned = TRY(this->plan(options.schema, options.request)).schema;
+    plan.options = options;
     plan.reader = options_.given;
-    plan.batch_rows = options.request.batch_rows;
-    plan.batch_bytes = options.request.batch_bytes;
     return make_decoder(std::move(plan), index_);
   }
 

@@ -8,8 +8,10 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "avro/arrow_schema.h"
 #include "avro/container.h"
 #include "avro/reader.h"
+#include "port/unknown_columns.h"
 
 namespace sluice::avro_format_detail {
 namespace {
@@ -49,7 +51,8 @@ class AvroDecoder final : public Decoder {
         break;
       }
       TRY(read_rows());
-      step.full = held_rows_ + reader_rows() >= plan_.batch_rows || held_bytes_ + reader_bytes() >= plan_.batch_bytes;
+      step.full = held_rows_ + reader_rows() >= plan_.options.request.batch_rows ||
+                  held_bytes_ + reader_bytes() >= plan_.options.request.batch_bytes;
     }
     step.position = position_;
     return step;
@@ -72,6 +75,7 @@ class AvroDecoder final : public Decoder {
   // Files mostly have one schema: the plan compiled for the last one, and its rows, go on.
   Result<void> use_schema(const std::string& name, const avro::SchemaRef& writer) {
     if (reader_ != nullptr && writer_->json() == writer->json()) return {};
+    TRY(refuse_unknown(name, *writer));
     TRY(hold());
     auto wanted = plan_.planned.get();
     auto made = avro::RowReader::make(writer, plan_.reader != nullptr ? plan_.reader : writer, wanted);
@@ -79,6 +83,14 @@ class AvroDecoder final : public Decoder {
     writer_ = writer;
     reader_ = std::move(made).value();
     return {};
+  }
+
+  // With a reader schema, what it leaves out is left out on purpose.
+  Result<void> refuse_unknown(const std::string& name, const avro::Schema& writer) const {
+    if (!plan_.options.refuse_unknown || plan_.reader != nullptr) return {};
+    auto schema = avro::to_arrow(writer);
+    if (!schema.ok()) return make_error(schema.error().fault, "{}: {}", name, schema.error().what);
+    return refuse_unknown_columns(plan_.options, name, schema.value()->fields());
   }
 
   // To the block that holds the row to start at.
@@ -108,7 +120,8 @@ class AvroDecoder final : public Decoder {
   Result<void> pass_over(int64_t rows) {
     TRY(hold());
     while (rows > 0) {
-      auto read = reader_->read(payload_, std::min(rows, plan_.batch_rows), plan_.batch_bytes);
+      auto read =
+          reader_->read(payload_, std::min(rows, plan_.options.request.batch_rows), plan_.options.request.batch_bytes);
       if (!read.ok()) return file_->damaged(file_->block().first_row + reader_->rows(), read.error().what);
       payload_ = payload_.subspan(static_cast<size_t>(read.value()));
       rows -= reader_->rows();
@@ -135,7 +148,7 @@ class AvroDecoder final : public Decoder {
   }
 
   Result<void> read_rows() {
-    const int64_t room = plan_.batch_rows - held_rows_ - reader_rows();
+    const int64_t room = plan_.options.request.batch_rows - held_rows_ - reader_rows();
     const int64_t wanted = std::min({rows_left_, room, end_ - position_});
     if (reader_->schema()->num_fields() == 0) {  // only their number matters
       counted_rows_ += wanted;
@@ -144,7 +157,7 @@ class AvroDecoder final : public Decoder {
       return {};
     }
     const int64_t before = reader_->rows();
-    auto read = reader_->read(payload_, wanted, plan_.batch_bytes - held_bytes_);
+    auto read = reader_->read(payload_, wanted, plan_.options.request.batch_bytes - held_bytes_);
     const int64_t rows = reader_->rows() - before;
     position_ += rows;
     if (!read.ok()) return file_->damaged(position_, read.error().what);

@@ -32,12 +32,11 @@ class BlockIndex {
 // The rows at which to cut; see Format::cuts. Records what it finds.
 Result<std::vector<int64_t>> find_cuts(Context& context, const Input& input, int64_t piece_bytes, BlockIndex& index);
 
-// `reader`: the reader schema; null: each file's own. `index` outlives the decoder.
+// `planned`: the schema of the rows that come out. `reader`: the reader schema; null: each file's own.
 struct DecoderPlan {
+  DecoderOptions options;
   SchemaPtr planned;
   avro::SchemaRef reader;
-  int64_t batch_rows = 0;
-  int64_t batch_bytes = 0;
 };
 std::unique_ptr<Decoder> make_decoder(DecoderPlan plan, std::shared_ptr<const BlockIndex> index);
 

@@ -346,6 +346,22 @@ TEST_F(CsvRead, ErrorsInAPartNameTheLineOrWhereThatIsNotKnownTheByte) {
       << "a line feed may be other bytes in other encodings";
 }
 
+TEST_F(CsvRead, AColumnThatTheSchemaLacksIsAnErrorWhereItWouldBeLost) {
+  auto schema = arrow::schema({arrow::field("a", arrow::int64()), arrow::field("b", arrow::utf8())});
+  DecoderOptions options{schema, {}, false};
+  options.refuse_unknown = true;
+  options.ignored = {"day"};
+  auto decoder = make({}).value()->create_decoder(context_, options).value();
+  auto read = [&](const std::string& text) -> Result<Decoder::Step> {
+    TRY(decoder->open(context_, input(text, {})));
+    return decoder->step(context_);
+  };
+  EXPECT_TRUE(read("b,a,day\nx,1,2\n").ok());
+  EXPECT_EQ(read("b,new one,a\nx,2,1\n").error().message(),
+            "a.csv: column 'new one' is in none of the files that the schema was taken from; look at all of them with "
+            "sample_files := 0, or say with columns := '…' which are read");
+}
+
 TEST_F(CsvRead, OptionsThatContradictEachOtherAreRefused) {
   EXPECT_EQ(make({{"delimiter", "||"}}).error().what, "test: delimiter is one ASCII character, not '||'");
   EXPECT_FALSE(make({{"delimiter", "\""}}).ok());

@@ -9,6 +9,7 @@
 
 #include "batch/arrow_result.h"
 #include "format/csv/header.h"
+#include "port/unknown_columns.h"
 
 namespace sluice::csv {
 namespace {
@@ -114,7 +115,10 @@ Result<void> CsvDecoder::bind_columns(const std::vector<std::string>& names) {
         "{}: none of the columns {} is in its header ({}); has the file a header line, and is the delimiter '{}'?",
         input_.name, fmt::join(schema.field_names(), ", "), fmt::join(names, ", "), dialect_.delimiter);
   }
-  return {};
+  if (!options_.refuse_unknown || !dialect_.header) return {};
+  arrow::FieldVector fields;
+  for (const auto& name : names) fields.push_back(arrow::field(name, arrow::null()));
+  return refuse_unknown_columns(options_, input_.name, fields);
 }
 
 Result<Decoder::Step> CsvDecoder::step(Context& context) {

@@ -14,6 +14,7 @@
 #include "batch/arrow_result.h"
 #include "batch/plain.h"
 #include "format/ipc/footer.h"
+#include "port/unknown_columns.h"
 
 namespace sluice::ipc_format_detail {
 namespace {
@@ -163,8 +164,10 @@ Result<SchemaPtr> readable_schema(const std::string& name, const arrow::Schema& 
 
 class IpcDecoder final : public Decoder {
  public:
-  IpcDecoder(SchemaPtr planned, int64_t batch_rows, int64_t batch_bytes)
-      : planned_(std::move(planned)), assembler_(batch_rows, batch_bytes) {}
+  IpcDecoder(const DecoderOptions& options, SchemaPtr planned)
+      : options_(options),
+        planned_(std::move(planned)),
+        assembler_(options.request.batch_rows, options.request.batch_bytes) {}
 
   Result<void> open(Context&, Input input) override {
     assembler_.forget_rest();
@@ -173,6 +176,7 @@ class IpcDecoder final : public Decoder {
     auto opened = open_input(input.file, {});
     if (!opened.ok()) return open_error(name_, opened.status());
     auto schema = TRY(readable_schema(name_, *opened->schema()));
+    TRY(refuse_unknown_columns(options_, name_, schema->fields()));
     std::vector<int> columns;
     for (int i = 0; i < schema->num_fields(); ++i) {
       if (planned_->GetFieldIndex(schema->field(i)->name()) >= 0) columns.push_back(i);
@@ -270,6 +274,7 @@ class IpcDecoder final : public Decoder {
     return error;
   }
 
+  const DecoderOptions options_;
   const SchemaPtr planned_;
   BatchAssembler assembler_;
   std::string name_;
@@ -285,8 +290,8 @@ class IpcDecoder final : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_decoder(SchemaPtr planned, int64_t batch_rows, int64_t batch_bytes) {
-  return std::make_unique<IpcDecoder>(std::move(planned), batch_rows, batch_bytes);
+std::unique_ptr<Decoder> make_decoder(const DecoderOptions& options, SchemaPtr planned) {
+  return std::make_unique<IpcDecoder>(options, std::move(planned));
 }
 
 Result<SchemaPtr> read_schema(const Input& input) {

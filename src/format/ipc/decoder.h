@@ -7,7 +7,8 @@
 
 namespace sluice::ipc_format_detail {
 
-std::unique_ptr<Decoder> make_decoder(SchemaPtr planned, int64_t batch_rows, int64_t batch_bytes);
+// `planned`: the schema of the rows that come out.
+std::unique_ptr<Decoder> make_decoder(const DecoderOptions& options, SchemaPtr planned);
 
 // The schema of one file, without reading rows.
 Result<SchemaPtr> read_schema(const Input& input);

@@ -35,7 +35,7 @@ class ArrowFormat final : public Format {
 
   Result<std::unique_ptr<Decoder>> create_decoder(Context&, const DecoderOptions& options) override {
     auto planned = TRY(plan(options.schema, options.request)).schema;
-    return make_decoder(std::move(planned), options.request.batch_rows, options.request.batch_bytes);
+    return make_decoder(options, std::move(planned));
   }
 
   Result<std::unique_ptr<Encoder>> create_encoder(Context&, const SchemaPtr& schema,

@@ -151,10 +151,13 @@ TEST(JsonDecode, a_scalar_of_a_register_s_width_at_the_very_end_is_read_alike_by
 
 TEST(JsonDecode, unknown_fields_are_an_error_unless_ignored) {
   EXPECT_EQ(rows("{\"a\":1,\"u\":{\"c\":1}}\n", "a BIGINT, u STRUCT(b BIGINT)"),
-            "error: t.json:1: field 'u.c' is not in the schema; name it in columns := '…', raise sample_rows, or set "
-            "unknown_fields := ignore");
+            "error: t.json:1: field 'u.c' is not in the schema; name it in columns := '…', raise sample_rows or "
+            "sample_files, or set unknown_fields := ignore");
   std::string text = "{\"x\":[1,{\"y\":\"]\"}],\"a\":1,\"z\":null}\n{\"a\":2,\"q\":-1.5,\"w\":\"\\\"\"}\n";
   EXPECT_EQ(decode(text, Case{.columns = "a BIGINT", .refuse_unknown = false}).rows, "{\"a\":1}\n{\"a\":2}\n");
+  Case named{.columns = "a BIGINT"};
+  named.request.columns = std::vector<ColumnPath>{{"a"}};
+  EXPECT_EQ(decode(text, named).rows, "{\"a\":1}\n{\"a\":2}\n") << "who names his columns loses none";
 }
 
 TEST(JsonDecode, bad_lines_become_rejects_and_the_rest_is_read) {

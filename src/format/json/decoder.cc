@@ -113,7 +113,7 @@ Result<std::unique_ptr<Decoder>> create_decoder(const DecodeOptions& decode, con
   ColumnsOptions columns;
   columns.schema = TRY(decoded_schema(*options.schema));
   columns.planned = planned.schema;
-  columns.refuse_unknown = decode.refuse_unknown;
+  columns.refuse_unknown = decode.refuse_unknown && !options.request.columns.has_value();
   columns.batch_rows = options.request.batch_rows;
   for (size_t i = 0; i < options.request.filter.size(); ++i) {
     if (planned.pushed.filter_exact[i]) columns.filter.push_back(options.request.filter[i]);

@@ -37,7 +37,7 @@ std::string sentence(Flaw flaw, const std::string& column, const std::string& ty
       return fmt::format("a record must be an object, but {} is here", value);
     case Flaw::unknown_field:
       return fmt::format("field '{}' is not in the schema; name it in columns := '…'{} or set unknown_fields := ignore",
-                         value, carrier == Carrier::file ? ", raise sample_rows," : "");
+                         value, carrier == Carrier::file ? ", raise sample_rows or sample_files," : "");
     case Flaw::duplicate_field:
       return fmt::format("the field '{}' appears twice in one record", column);
     case Flaw::wrong_type:

@@ -13,6 +13,7 @@
 #include "batch/plain.h"
 #include "format/orc/stripe_check.h"
 #include "format/orc/types.h"
+#include "port/unknown_columns.h"
 
 namespace sluice::orc_format_detail {
 namespace {
@@ -81,8 +82,10 @@ struct OpenFile {
 
 class OrcDecoder final : public Decoder {
  public:
-  OrcDecoder(SchemaPtr planned, int64_t batch_rows, int64_t batch_bytes)
-      : planned_(std::move(planned)), assembler_(batch_rows, batch_bytes) {}
+  OrcDecoder(const DecoderOptions& options, SchemaPtr planned)
+      : options_(options),
+        planned_(std::move(planned)),
+        assembler_(options.request.batch_rows, options.request.batch_bytes) {}
 
   Result<void> open(Context&, Input input) override {
     assembler_.forget_rest();
@@ -98,6 +101,7 @@ class OrcDecoder final : public Decoder {
     file->name = input.name;
     file->reader = std::move(reader).ValueUnsafe();
     file->schema = TRY(readable_schema(input.name, **schema));
+    TRY(refuse_unknown_columns(options_, input.name, file->schema->fields()));
     for (int i = 0; i < file->schema->num_fields(); ++i) {
       if (planned_->GetFieldIndex(file->schema->field(i)->name()) >= 0) file->columns.push_back(i);
     }
@@ -192,6 +196,7 @@ class OrcDecoder final : public Decoder {
                       file_->read, from_arrow(status).what);
   }
 
+  const DecoderOptions options_;
   const SchemaPtr planned_;
   BatchAssembler assembler_;
   std::unique_ptr<OpenFile> file_;
@@ -200,8 +205,8 @@ class OrcDecoder final : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_decoder(SchemaPtr planned, int64_t batch_rows, int64_t batch_bytes) {
-  return std::make_unique<OrcDecoder>(std::move(planned), batch_rows, batch_bytes);
+std::unique_ptr<Decoder> make_decoder(const DecoderOptions& options, SchemaPtr planned) {
+  return std::make_unique<OrcDecoder>(options, std::move(planned));
 }
 
 Result<SchemaPtr> read_schema(const Input& input) {

@@ -13,6 +13,7 @@
 #include "batch/plain.h"
 #include "format/parquet/columns.h"
 #include "format/parquet/prune.h"
+#include "port/unknown_columns.h"
 
 namespace sluice::parquet_format_detail {
 namespace {
@@ -134,7 +135,7 @@ int64_t choose_stream_buffer(const parquet::FileMetaData& metadata, const std::v
 
 class ParquetDecoder final : public Decoder {
  public:
-  explicit ParquetDecoder(DecoderPlan plan) : plan_(std::move(plan)) {}
+  ParquetDecoder(const DecoderOptions& options, SchemaPtr planned) : options_(options), planned_(std::move(planned)) {}
 
   Result<void> open(Context&, Input input) override {
     file_.reset();
@@ -142,7 +143,9 @@ class ParquetDecoder final : public Decoder {
     if (!metadata.ok()) return open_error(input.name, metadata.status());
     auto manifest = make_manifest(**metadata);
     if (!manifest.ok()) return open_error(input.name, manifest.status());
-    TRY(refuse_double_names(input.name, *plain_schema(*manifest)));
+    auto plain = plain_schema(*manifest);
+    TRY(refuse_double_names(input.name, *plain));
+    TRY(refuse_unknown_columns(options_, input.name, plain->fields()));
     auto opened = guarded([&] { return open_file(input, *metadata, *manifest); });
     if (!opened.ok()) return open_error(input.name, opened.status());
     file_ = std::move(opened).ValueUnsafe();
@@ -168,7 +171,7 @@ class ParquetDecoder final : public Decoder {
     // What would not fit any more waits until the batch was taken; the position is that of the rows in it.
     int64_t held_bytes = measure(*held_);
     if (!ready_.empty() &&
-        (ready_rows_ + held_->num_rows() > plan_.batch_rows || ready_bytes_ + held_bytes > plan_.batch_bytes)) {
+        (ready_rows_ + held_->num_rows() > request().batch_rows || ready_bytes_ + held_bytes > request().batch_bytes)) {
       step.full = true;
       step.position = file_->position - held_->num_rows();
       return step;
@@ -176,7 +179,7 @@ class ParquetDecoder final : public Decoder {
     ready_rows_ += held_->num_rows();
     ready_bytes_ += held_bytes;
     ready_.push_back(std::move(held_));
-    step.full = ready_rows_ >= plan_.batch_rows || ready_bytes_ >= plan_.batch_bytes;
+    step.full = ready_rows_ >= request().batch_rows || ready_bytes_ >= request().batch_bytes;
     step.position = file_->position;
     return step;
   }
@@ -190,13 +193,15 @@ class ParquetDecoder final : public Decoder {
   }
 
  private:
+  [[nodiscard]] const ReadRequest& request() const { return options_.request; }
+
   arrow::Result<std::unique_ptr<OpenFile>> open_file(const Input& input,
                                                      const std::shared_ptr<parquet::FileMetaData>& metadata,
                                                      const parquet::arrow::SchemaManifest& manifest) {
     auto file = std::make_unique<OpenFile>();
     file->name = input.name;
     file->metadata = metadata;
-    file->leaves = leaves_of(manifest, *plan_.planned);
+    file->leaves = leaves_of(manifest, *planned_);
     ARROW_ASSIGN_OR_RAISE(file->reader,
                           open_reader(input.file, metadata, choose_stream_buffer(*metadata, file->leaves)));
     file->position = 0;
@@ -214,7 +219,7 @@ class ParquetDecoder final : public Decoder {
       if (first >= end_) return false;
       file.group_end = first + rows;
       if (rows == 0 || file.group_end <= begin_ ||
-          !may_match(*file.metadata, file.reader->manifest(), file.row_group, plan_.filter)) {
+          !may_match(*file.metadata, file.reader->manifest(), file.row_group, request().filter)) {
         file.position = file.group_end;
         continue;
       }
@@ -240,9 +245,9 @@ class ParquetDecoder final : public Decoder {
       hidden = hidden || (chunk->has_dictionary_page() && chunk->type() == parquet::Type::BYTE_ARRAY);
     }
     double width = std::max(static_cast<double>(bytes) / static_cast<double>(group_rows), measured_width_);
-    auto rows = static_cast<int64_t>(static_cast<double>(plan_.batch_bytes) / std::max(width, 1.0));
+    auto rows = static_cast<int64_t>(static_cast<double>(request().batch_bytes) / std::max(width, 1.0));
     if (measured_width_ == 0 && hidden) rows = std::min(rows, kUnmeasuredRows);
-    return std::clamp(rows, std::min(kBatchRowsMin, plan_.batch_rows), plan_.batch_rows);
+    return std::clamp(rows, std::min(kBatchRowsMin, request().batch_rows), request().batch_rows);
   }
 
   arrow::Result<BatchPtr> next_batch() {
@@ -272,7 +277,7 @@ class ParquetDecoder final : public Decoder {
     if (file_->plain == nullptr) file_->plain = plain_part(*batch->schema());
     auto plain = make_plain(batch, file_->plain);
     if (!plain.ok()) return named(std::move(plain).error());
-    auto conformed = conform(plain.value(), plan_.planned);
+    auto conformed = conform(plain.value(), planned_);
     if (!conformed.ok()) return named(std::move(conformed).error());
     return conformed;
   }
@@ -308,7 +313,8 @@ class ParquetDecoder final : public Decoder {
     return total;
   }
 
-  const DecoderPlan plan_;
+  const DecoderOptions options_;
+  const SchemaPtr planned_;
   std::unique_ptr<OpenFile> file_;
   int64_t begin_ = 0;
   int64_t end_ = INT64_MAX;    // row groups that begin there or later belong to someone else
@@ -321,7 +327,9 @@ class ParquetDecoder final : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_decoder(DecoderPlan plan) { return std::make_unique<ParquetDecoder>(std::move(plan)); }
+std::unique_ptr<Decoder> make_decoder(const DecoderOptions& options, SchemaPtr planned) {
+  return std::make_unique<ParquetDecoder>(options, std::move(planned));
+}
 
 Result<std::vector<int64_t>> row_cuts(const Input& input, int64_t piece_bytes) {
   auto metadata = read_footer(input.file);

@@ -7,14 +7,8 @@
 
 namespace sluice::parquet_format_detail {
 
-// `schema` is the whole source's, `planned` that of the rows that come out.
-struct DecoderPlan {
-  SchemaPtr planned;
-  std::vector<Predicate> filter;
-  int64_t batch_rows = 0;
-  int64_t batch_bytes = 0;
-};
-std::unique_ptr<Decoder> make_decoder(DecoderPlan plan);
+// `planned`: the schema of the rows that come out.
+std::unique_ptr<Decoder> make_decoder(const DecoderOptions& options, SchemaPtr planned);
 
 // The schema of one file, from its footer alone.
 Result<SchemaPtr> read_schema(const Input& input);

@@ -69,12 +69,7 @@ class ParquetFormat final : public Format {
   }
 
   Result<std::unique_ptr<Decoder>> create_decoder(Context&, const DecoderOptions& options) override {
-    DecoderPlan plan;
-    plan.planned = TRY(this->plan(options.schema, options.request)).schema;
-    plan.filter = options.request.filter;
-    plan.batch_rows = options.request.batch_rows;
-    plan.batch_bytes = options.request.batch_bytes;
-    return make_decoder(std::move(plan));
+    return make_decoder(options, TRY(plan(options.schema, options.request)).schema);
   }
 
   Result<std::unique_ptr<Encoder>> create_encoder(Context&, const SchemaPtr& schema,

@@ -244,6 +244,20 @@ TEST_F(FileWatch, ANewColumnIsNotDroppedSilently) {
   EXPECT_THAT(delivered_.column("extra"), ElementsAre("3"));
 }
 
+TEST_F(FileWatch, FilesThatTheSampleLeftOutAreLookedAtForNewColumns) {
+  put("in/a.csv", "n\n1\n");
+  put("in/b.csv", "n,extra\n2,3\n");
+  const Options few = {{"columns", ""}, {"sample_files", "1"}, {"format", "csv"}};
+  start("in/", few);
+  auto events = value_of(source_->poll_splits(context_, system_clock().steady() + Millis(500)));
+  ASSERT_TRUE(events.schema_change.has_value());
+  EXPECT_EQ(events.schema_change->after->GetFieldIndex("extra"), 1);
+  auto ignoring = few;
+  ignoring["on_schema_change"] = "ignore";
+  start("in/", ignoring);
+  EXPECT_THAT(look(), ElementsAre("1", "2")) << "the schema never changes then, and what it lacks is not read";
+}
+
 TEST_F(FileWatch, WaitsWithoutBusyLoopAndStopsInTime) {
   put("in/a.json", line(1));
   start("in/", {{"poll_interval", "10s"}});
