@@ -178,6 +178,10 @@ Result<ReplayWriter::Problem> ReplayWriter::problem_of(const DeadLetter& row) {
     }
     return Problem();
   }
+  if (random_access_) {  // a row as JSON, of the columns that are in its file
+    if (partition_folders(file_of(row.position)).empty()) return Problem();
+    return Problem(fmt::format("the columns that the folders of {} hold are not in its payload", row.position));
+  }
   if (format_->name != "json" && row.payload.size() >= kCutPayloadBytes) {
     return Problem(fmt::format("the record at {} is longer than 64 KB and was cut", row.position));
   }
@@ -248,6 +252,7 @@ Result<void> ReplayWriter::add_row(const DeadLetter& row) {
     if (*at == 0) whole_files_.push_back(row.payload);
     return {};
   }
+  if (random_access_) return append(root_ + "/rows/rows.jsonl", row.payload + '\n');
   return append(raw_path(file_of(row.position)), row.payload + '\n');
 }
 

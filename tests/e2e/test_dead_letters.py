@@ -4,6 +4,8 @@ import gzip
 import json
 import sqlite3
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 BAD = "SELECT id, CAST(v AS BIGINT) AS v FROM file('in/*.jsonl')"
@@ -114,6 +116,27 @@ def test_csv_records_whose_file_is_gone_stay_with_one_sentence(sluice):
     assert result.returncode == 1
     assert "a.csv" in result.stderr and "columns" in result.stderr
     assert len(dead(sluice)) == 1 and ids(sluice) == [1, 3]
+
+
+def test_rows_of_parquet_that_do_not_fit_the_columns_are_dead_one_by_one(sluice):
+    (sluice.folder / "in").mkdir()
+    values = [10, 5_000_000_000, 30] + list(range(40, 2000)) + [-6_000_000_000]
+    pyarrow.parquet.write_table(pyarrow.table({"id": range(len(values)), "v": values}), sluice.folder / "in/a.parquet", row_group_size=500)
+
+    def statement(kind):
+        return table(f"SELECT id, v FROM file('in/*.parquet', columns := 'id BIGINT, v {kind}')")
+
+    sluice.sql(statement("INTEGER"))
+    last = len(values) - 1
+    assert ids(sluice) == [0] + list(range(2, last))
+    letters = sorted(dead(sluice), key=lambda row: len(row["position"]))
+    assert [row["position"].split("/")[-1] for row in letters] == ["a.parquet (row 1)", f"a.parquet (row {last})"]
+    assert [json.loads(row["payload"]) for row in letters] == [{"id": 1, "v": 5_000_000_000}, {"id": last, "v": -6_000_000_000}]
+    assert "column 'v'" in letters[0]["reason"] and "5000000000" in letters[0]["reason"]
+    (sluice.folder / "mended.sql").write_text(statement("BIGINT"))
+    sluice("dead-letters", "replay", "orders", "mended.sql")
+    assert [row["v"] for row in delivered(sluice)] == values
+    assert dead(sluice) == []
 
 
 def test_a_file_that_was_given_up_is_read_from_where_it_stopped(sluice):

@@ -10,6 +10,7 @@
 #include <parquet/file_reader.h>
 
 #include "batch/arrow_result.h"
+#include "batch/json_text.h"
 #include "batch/plain.h"
 #include "format/parquet/columns.h"
 #include "format/parquet/prune.h"
@@ -164,27 +165,33 @@ class ParquetDecoder final : public Decoder {
         step.position = file_->position;
         return step;
       }
-      held_ = TRY(shape(*batch));
-      step.bytes_read = static_cast<int64_t>(file_->bytes_per_row * static_cast<double>(held_->num_rows()));
-      file_->position += held_->num_rows();
+      held_ = TRY(fitting_rows(*batch));
+      held_from_ = file_->position;
+      held_rows_ = (*batch)->num_rows();
+      step.bytes_read = static_cast<int64_t>(file_->bytes_per_row * static_cast<double>(held_rows_));
+      file_->position += held_rows_;
     }
     // What would not fit any more waits until the batch was taken; the position is that of the rows in it.
     int64_t held_bytes = measure(*held_);
     if (!ready_.empty() &&
-        (ready_rows_ + held_->num_rows() > request().batch_rows || ready_bytes_ + held_bytes > request().batch_bytes)) {
+        (ready_rows_ + held_rows_ > request().batch_rows || ready_bytes_ + held_bytes > request().batch_bytes)) {
       step.full = true;
-      step.position = file_->position - held_->num_rows();
+      step.position = held_from_;
       return step;
     }
-    ready_rows_ += held_->num_rows();
+    ready_rows_ += held_rows_;
     ready_bytes_ += held_bytes;
     ready_.push_back(std::move(held_));
+    std::move(held_rejects_.begin(), held_rejects_.end(), std::back_inserter(rejects_));
+    held_rejects_.clear();
     step.full = ready_rows_ >= request().batch_rows || ready_bytes_ >= request().batch_bytes;
     step.position = file_->position;
     return step;
   }
 
-  Result<BatchPtr> take(std::vector<Reject>*) override {
+  Result<BatchPtr> take(std::vector<Reject>* rejects) override {
+    if (rejects != nullptr) std::move(rejects_.begin(), rejects_.end(), std::back_inserter(*rejects));
+    rejects_.clear();
     auto batches = std::exchange(ready_, {});
     ready_rows_ = ready_bytes_ = 0;
     if (batches.empty()) return BatchPtr();
@@ -275,16 +282,43 @@ class ParquetDecoder final : public Decoder {
 
   Result<BatchPtr> shape(const BatchPtr& batch) {
     if (file_->plain == nullptr) file_->plain = plain_part(*batch->schema());
-    auto plain = make_plain(batch, file_->plain);
-    if (!plain.ok()) return named(std::move(plain).error());
-    auto conformed = conform(plain.value(), planned_);
-    if (!conformed.ok()) return named(std::move(conformed).error());
-    return conformed;
+    return conform(TRY(make_plain(batch, file_->plain)), planned_);
   }
 
-  Error named(Error error) const {
-    error.what = fmt::format("{}: {} (rows counted from row {})", file_->name, error.what, file_->position);
-    return error;
+  // The rows in the planned schema. One that does not fit it is an error or, where those are collected, a reject.
+  Result<BatchPtr> fitting_rows(const BatchPtr& batch) {
+    auto shaped = shape(batch);
+    if (shaped.ok()) return shaped;
+    auto error = std::move(shaped).error();
+    // Types of which no value fits are the whole file's affair.
+    if (!options_.collect_rejects || error.fault != Fault::user || !shape(batch->Slice(0, 0)).ok()) {
+      error.what = fmt::format("{}: {} (rows counted from row {})", file_->name, error.what, file_->position);
+      return error;
+    }
+    arrow::RecordBatchVector good;
+    TRY(part_with_misfits(batch, file_->position, good));
+    if (good.empty()) return to_result(arrow::RecordBatch::MakeEmpty(planned_));
+    return to_result(arrow::ConcatenateRecordBatches(good));
+  }
+
+  // What does not fit is halved until the rows that are at fault stand alone. `row`: that of the batch's first.
+  Result<void> part_with_misfits(const BatchPtr& batch, int64_t row, arrow::RecordBatchVector& good) {
+    auto shaped = shape(batch);
+    if (shaped.ok()) {
+      good.push_back(std::move(shaped).value());
+      return {};
+    }
+    if (batch->num_rows() > 1) {
+      const int64_t half = batch->num_rows() / 2;
+      TRY(part_with_misfits(batch->Slice(0, half), row, good));
+      return part_with_misfits(batch->Slice(half), row + half, good);
+    }
+    std::string reason = std::move(shaped).error().what;
+    constexpr std::string_view kNumber = ", row 0";  // of a row alone it says nothing
+    if (auto at = reason.find(kNumber); at != std::string::npos) reason.erase(at, kNumber.size());
+    auto payload = row_as_json(*TRY(make_plain(batch, file_->plain)), 0);
+    held_rejects_.push_back({std::move(payload), std::move(reason), fmt::format("{} (row {})", file_->name, row), {}});
+    return {};
   }
 
   // The plain types of the columns that were read: whole columns or structs with some of their fields.
@@ -307,6 +341,7 @@ class ParquetDecoder final : public Decoder {
   }
 
   int64_t measure(const arrow::RecordBatch& batch) {
+    if (batch.num_rows() == 0) return 0;
     auto bytes = arrow::util::ReferencedBufferSize(batch);
     int64_t total = bytes.ok() ? *bytes : arrow::util::TotalBufferSize(batch);
     measured_width_ = static_cast<double>(total) / static_cast<double>(batch.num_rows());
@@ -317,9 +352,13 @@ class ParquetDecoder final : public Decoder {
   const SchemaPtr planned_;
   std::unique_ptr<OpenFile> file_;
   int64_t begin_ = 0;
-  int64_t end_ = INT64_MAX;    // row groups that begin there or later belong to someone else
-  double measured_width_ = 0;  // bytes of a row in memory, in the last batch
-  BatchPtr held_;              // decoded, but did not fit into the batch
+  int64_t end_ = INT64_MAX;           // row groups that begin there or later belong to someone else
+  double measured_width_ = 0;         // bytes of a row in memory, in the last batch
+  BatchPtr held_;                     // decoded, but did not fit into the batch
+  int64_t held_from_ = 0;             // its first row
+  int64_t held_rows_ = 0;             // with those that became rejects
+  std::vector<Reject> held_rejects_;  // of its rows
+  std::vector<Reject> rejects_;
   std::vector<BatchPtr> ready_;
   int64_t ready_rows_ = 0;
   int64_t ready_bytes_ = 0;

@@ -102,6 +102,36 @@ TEST_F(Decode, positions_match_the_rows_taken) {
   EXPECT_EQ(taken, 250);
 }
 
+TEST_F(Decode, rows_that_do_not_fit_become_rejects_of_the_batch_they_were_in) {
+  auto wide = arrow::schema({arrow::field("id", arrow::int64())});
+  auto bytes = encode(wide, {batch(wide, "[[1], [5000000000], [3], [4], [5], [-6000000000], [7]]")},
+                      options({{"row_group_rows", "2"}}));
+  DecoderOptions decoder_options{arrow::schema({arrow::field("id", arrow::int32())}), {}, true};
+  decoder_options.request.batch_rows = 3;
+  auto decoder = format({}, OptionScope::source)->create_decoder(context_, decoder_options).value();
+  ASSERT_TRUE(decoder->open(context_, input(bytes)).ok());
+  std::vector<Reject> rejects;
+  int64_t taken = 0;
+  for (bool at_end = false; !at_end;) {
+    auto step = decoder->step(context_).value();
+    at_end = step.at_end;
+    if (!step.full && !at_end) continue;
+    if (auto got = decoder->take(&rejects).value()) taken += got->num_rows();
+    EXPECT_EQ(step.position, taken + static_cast<int64_t>(rejects.size()));
+  }
+  EXPECT_EQ(taken, 5);
+  ASSERT_EQ(rejects.size(), 2u);
+  EXPECT_EQ(rejects[0].where, "data/a.parquet (row 1)");
+  EXPECT_EQ(rejects[0].payload, R"({"id":5000000000})");
+  EXPECT_THAT(rejects[0].reason, HasSubstr("column 'id': "));
+  EXPECT_EQ(rejects[1].where, "data/a.parquet (row 5)");
+
+  decoder_options.schema = arrow::schema({arrow::field("id", arrow::list(arrow::int32()))});
+  decoder = format({}, OptionScope::source)->create_decoder(context_, decoder_options).value();
+  ASSERT_TRUE(decoder->open(context_, input(bytes)).ok());
+  EXPECT_FALSE(decoder->step(context_).ok()) << "types of which no value fits are no matter of rows";
+}
+
 TEST_F(Decode, only_the_requested_columns_and_fields_come_out) {
   auto bytes = encode(schema(), {rows(3)});
   ReadRequest request;
