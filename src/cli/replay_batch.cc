@@ -13,6 +13,7 @@
 #include "batch/arrow_result.h"
 #include "connector/file/byte_stream.h"
 #include "connector/file/endpoint.h"
+#include "port/unknown_columns.h"
 
 namespace sluice {
 namespace {
@@ -176,7 +177,7 @@ Result<ReplayWriter::Problem> ReplayWriter::problem_of(const DeadLetter& row) {
       return Problem(
           fmt::format("'{}' was delivered up to byte {}, which is inside a wrapping document", row.payload, *at));
     }
-    return Problem();
+    return unknown_column_of(row.payload);
   }
   if (random_access_) {  // a row as JSON, of the columns that are in its file
     if (partition_folders(file_of(row.position)).empty()) return Problem();
@@ -208,13 +209,31 @@ Result<std::optional<std::string>> ReplayWriter::add(const ObjectInfo& file, con
   return Problem();
 }
 
+Endpoint ReplayWriter::alone(const std::string& original) const {
+  Endpoint one = narrowed_to(source_, original);
+  for (const char* name : {"columns", "recursive", "watch"}) one.request.options.erase(name);
+  one.request.options["hive_partitioning"] = RawOption{"false", "dead-letters"};
+  return one;
+}
+
+// It was given up for that column; read with the columns that are known, it would be lost after all. JSON refuses it
+// there, too.
+Result<ReplayWriter::Problem> ReplayWriter::unknown_column_of(const std::string& original) {
+  if (source_.request.options.contains("columns") || format_->name == "json") return Problem();
+  auto source = TRY(context_.registry.create_source(alone(original).request));
+  auto found = source->fetch_schema(context_);
+  if (!found.ok()) return Problem();  // reading it says why
+  DecoderOptions options{TRY(source_schema()), {}, false};
+  options.refuse_unknown = true;
+  auto refused = refuse_unknown_columns(options, original, found.value()->fields());
+  return refused.ok() ? Problem() : Problem(refused.error().what);
+}
+
 // The line of column names that stood above the records of this file, as the format writes it.
 Result<std::string> ReplayWriter::header_of(const std::string& original) {
   auto known = headers_.find(original);
   if (known != headers_.end()) return known->second;
-  Endpoint one = narrowed_to(source_, original);
-  for (const char* name : {"columns", "recursive", "watch"}) one.request.options.erase(name);
-  one.request.options["hive_partitioning"] = RawOption{"false", "dead-letters"};
+  const Endpoint one = alone(original);
   auto source = TRY(context_.registry.create_source(one.request));
   auto schema = TRY(source->fetch_schema(context_));
   arrow::FieldVector fields;

@@ -65,6 +65,10 @@ class ReplayWriter {
   Result<Problem> add_rest_of_file(const DeadLetter& row, int64_t at);
   Result<void> add_row(const DeadLetter& row);
   Result<std::string> header_of(const std::string& original);
+  // The source of one file as it is, without what its path adds.
+  [[nodiscard]] Endpoint alone(const std::string& original) const;
+  // A file that has a column of which the statement knows nothing.
+  Result<Problem> unknown_column_of(const std::string& original);
   Result<SchemaPtr> source_schema();
   Result<std::string> raw_columns();
   std::string raw_path(const std::string& original);

@@ -118,6 +118,20 @@ def test_csv_records_whose_file_is_gone_stay_with_one_sentence(sluice):
     assert len(dead(sluice)) == 1 and ids(sluice) == [1, 3]
 
 
+def test_a_file_with_an_unknown_column_is_not_replayed_without_it(sluice):
+    (sluice.folder / "in").mkdir()
+    (sluice.folder / "in/a.csv").write_text("id\n1\n")
+    (sluice.folder / "in/b.csv").write_text("id,extra\n2,x\n")
+    sluice.sql(table("SELECT * FROM file('in/*.csv', sample_files := 1)"))
+    assert ids(sluice) == [1]
+    result = sluice("dead-letters", "replay", "orders", check=False)
+    assert result.returncode == 1 and "in/b.csv: column 'extra'" in result.stderr and "sample_files := 0" in result.stderr
+    assert ids(sluice) == [1] and len(dead(sluice)) == 1
+    (sluice.folder / "mended.sql").write_text(table("SELECT * FROM file('in/*.csv', sample_files := 0)"))
+    sluice("dead-letters", "replay", "orders", "mended.sql")
+    assert delivered(sluice) == [{"id": 1}, {"id": 2, "extra": "x"}] and dead(sluice) == []
+
+
 def test_rows_of_parquet_that_do_not_fit_the_columns_are_dead_one_by_one(sluice):
     (sluice.folder / "in").mkdir()
     values = [10, 5_000_000_000, 30] + list(range(40, 2000)) + [-6_000_000_000]
