@@ -13,9 +13,9 @@ inline constexpr std::string_view kOpColumn = "_op";  // utf8: insert | update |
                                                       // of a SELECT's condition (ReadRequest::before_images)
 inline constexpr std::string_view kTsColumn = "_ts";  // timestamp[us, UTC]: commit time at the source
 inline constexpr std::string_view kPosColumn = "_pos";  // utf8, ordered within its split: commit LSN + ordinal, …
-// list<utf8>: columns (by their names in this batch) whose values the source did not send because the change left them
-// as they were (PostgreSQL's unchanged TOAST values). They are null here, which is not their value: an upsert keeps
-// what the target has. Null and empty: every value is here.
+// utf8, see append_name(): columns (by their names in this batch) whose values the source did not send because the
+// change left them as they were (PostgreSQL's unchanged TOAST values). They are null here, which is not their value: an
+// upsert keeps what the target has, or refuses the row. Null: every value is here.
 inline constexpr std::string_view kUnchangedColumn = "_unchanged";
 inline constexpr std::array<std::string_view, 4> kChangeColumns = {kOpColumn, kTsColumn, kPosColumn, kUnchangedColumn};
 

@@ -86,16 +86,13 @@ struct Images {
 class Placeholders {
  public:
   Placeholders(const arrow::RecordBatch& rows, std::span<const int> columns) : rows_(rows), columns_(columns) {
-    auto array = rows.GetColumnByName(std::string(kUnchangedColumn));
-    if (array != nullptr && array->type_id() == arrow::Type::LIST) {
-      lists_ = std::static_pointer_cast<arrow::ListArray>(array);
-    }
+    unchanged_ = std::dynamic_pointer_cast<arrow::StringArray>(rows.GetColumnByName(std::string(kUnchangedColumn)));
   }
 
   Result<arrow::ArrayVector> fill(std::vector<std::string>& unfit) {
     arrow::ArrayVector arrays;
     for (int column : columns_) arrays.push_back(rows_.column(column));
-    if (lists_ == nullptr || lists_->null_count() == lists_->length()) return arrays;
+    if (unchanged_ == nullptr || unchanged_->null_count() == unchanged_->length()) return arrays;
     std::vector<std::vector<bool>> missing(columns_.size());
     for (int64_t row = 0; row < rows_.num_rows(); ++row) note(row, missing, unfit);
     for (size_t i = 0; i < columns_.size(); ++i) {
@@ -106,13 +103,11 @@ class Placeholders {
 
  private:
   void note(int64_t row, std::vector<std::vector<bool>>& missing, std::vector<std::string>& unfit) const {
-    if (lists_->IsNull(row)) return;
-    const auto& names = static_cast<const arrow::StringArray&>(*lists_->values());
-    const int64_t end = lists_->value_offset(row) + lists_->value_length(row);
-    for (int64_t at = lists_->value_offset(row); at < end; ++at) {
+    if (unchanged_->IsNull(row)) return;
+    for (const auto& name : list_of_names(unchanged_->GetView(row))) {
       for (size_t i = 0; i < columns_.size(); ++i) {
         const auto& field = *rows_.schema()->field(columns_[i]);
-        if (field.name() != names.GetView(at)) continue;
+        if (field.name() != name) continue;
         const auto id = field.type()->id();
         if (id == arrow::Type::STRING || id == arrow::Type::BINARY) {
           missing[i].resize(static_cast<size_t>(rows_.num_rows()));
@@ -149,7 +144,7 @@ class Placeholders {
 
   const arrow::RecordBatch& rows_;
   std::span<const int> columns_;
-  std::shared_ptr<arrow::ListArray> lists_;
+  std::shared_ptr<arrow::StringArray> unchanged_;
 };
 
 // The structs that `image` chooses. Where each is the row at its own place, nothing is copied.

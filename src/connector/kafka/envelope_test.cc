@@ -28,19 +28,17 @@ BatchPtr changes(const std::vector<Change>& all) {
   arrow::StringBuilder ops;
   arrow::StringBuilder positions;
   arrow::TimestampBuilder times(arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), arrow::default_memory_pool());
-  auto names = std::make_shared<arrow::StringBuilder>();
-  arrow::ListBuilder unchanged(arrow::default_memory_pool(), names);
+  arrow::StringBuilder unchanged;
   for (const auto& one : all) {
     EXPECT_TRUE(ids.Append(one.id).ok());
     EXPECT_TRUE((one.note == nullptr ? notes.AppendNull() : notes.Append(one.note)).ok());
     EXPECT_TRUE(ops.Append(one.op).ok() && positions.Append(one.pos).ok() && times.Append(1'700'000'000'123'456).ok());
-    EXPECT_TRUE((one.unchanged == nullptr ? unchanged.AppendNull() : unchanged.Append()).ok());
-    EXPECT_TRUE(one.unchanged == nullptr || names->Append(one.unchanged).ok());
+    EXPECT_TRUE((one.unchanged == nullptr ? unchanged.AppendNull() : unchanged.Append(one.unchanged)).ok());
   }
-  auto schema = arrow::schema(
-      {arrow::field("id", arrow::int64(), false), arrow::field("note", arrow::utf8()),
-       arrow::field("_op", arrow::utf8()), arrow::field("_ts", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")),
-       arrow::field("_pos", arrow::utf8()), arrow::field("_unchanged", arrow::list(arrow::utf8()))});
+  auto schema = arrow::schema({arrow::field("id", arrow::int64(), false), arrow::field("note", arrow::utf8()),
+                               arrow::field("_op", arrow::utf8()),
+                               arrow::field("_ts", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")),
+                               arrow::field("_pos", arrow::utf8()), arrow::field("_unchanged", arrow::utf8())});
   return arrow::RecordBatch::Make(
       schema, static_cast<int64_t>(all.size()),
       {*ids.Finish(), *notes.Finish(), *ops.Finish(), *times.Finish(), *positions.Finish(), *unchanged.Finish()});
@@ -131,10 +129,10 @@ TEST(Envelope, WhatWasWrittenIsReadBackAsChanges) {
   auto back = value_of(from_envelope(reading, *messages, positions, true));
   const std::string ts = R"("_ts":"2023-11-14T22:13:20.123000Z")";
   EXPECT_EQ(shown(*back.rows),
-            R"({"id":1,"note":"a","_op":"snapshot",)" + ts + R"(,"_pos":"t/0/1","_unchanged":[]})" + "\n" +
-                R"({"id":1,"note":"a","_op":"before",)" + ts + R"(,"_pos":"t/0/2","_unchanged":[]})" + "\n" +
-                R"({"id":1,"note":null,"_op":"update",)" + ts + R"(,"_pos":"t/0/2","_unchanged":["note"]})" + "\n" +
-                R"({"id":1,"note":null,"_op":"delete",)" + ts + R"(,"_pos":"t/0/3","_unchanged":[]})" + "\n");
+            R"({"id":1,"note":"a","_op":"snapshot",)" + ts + R"(,"_pos":"t/0/1","_unchanged":null})" + "\n" +
+                R"({"id":1,"note":"a","_op":"before",)" + ts + R"(,"_pos":"t/0/2","_unchanged":null})" + "\n" +
+                R"({"id":1,"note":null,"_op":"update",)" + ts + R"(,"_pos":"t/0/2","_unchanged":"note"})" + "\n" +
+                R"({"id":1,"note":null,"_op":"delete",)" + ts + R"(,"_pos":"t/0/3","_unchanged":null})" + "\n");
   EXPECT_EQ(back.message_of, (std::vector<int64_t>{0, 1, 1, 2}));
   EXPECT_EQ(value_of(from_envelope(reading, *messages, positions, false)).rows->num_rows(), 3);
 }

@@ -34,11 +34,7 @@ struct Chosen {
 class RowsOfEnvelopes {
  public:
   RowsOfEnvelopes(const EnvelopeReading& reading, const arrow::RecordBatch& messages)
-      : reading_(reading),
-        messages_(messages),
-        before_(column("before")),
-        after_(column("after")),
-        unchanged_(arrow::default_memory_pool(), std::make_shared<arrow::StringBuilder>()) {}
+      : reading_(reading), messages_(messages), before_(column("before")), after_(column("after")) {}
 
   Result<FromEnvelope> run(std::span<const std::string> positions, bool before_images) {
     auto ops = std::static_pointer_cast<arrow::StringArray>(column("op"));
@@ -83,11 +79,8 @@ class RowsOfEnvelopes {
     TRY(to_result(positions_.Append(positions[static_cast<size_t>(message)])));
     const auto ms = time_of(message);
     TRY(to_result(ms ? times_.Append(*ms * 1000) : times_.AppendNull()));
-    TRY(to_result(unchanged_.Append()));
-    for (const auto& name : unavailable(message, before)) {
-      TRY(to_result(static_cast<arrow::StringBuilder*>(unchanged_.value_builder())->Append(name)));
-    }
-    return {};
+    const std::string names = unavailable(message, before);
+    return to_result(names.empty() ? unchanged_.AppendNull() : unchanged_.Append(names));
   }
 
   // When the database changed the row; else when the envelope was made.
@@ -104,11 +97,11 @@ class RowsOfEnvelopes {
     return static_cast<const arrow::Int64Array&>(*array).Value(i);
   }
 
-  [[nodiscard]] std::vector<std::string> unavailable(int64_t message, bool before) const {
-    std::vector<std::string> names;
+  [[nodiscard]] std::string unavailable(int64_t message, bool before) const {
+    std::string names;
     const auto& image = static_cast<const arrow::StructArray&>(before ? *before_ : *after_);
     for (int f = 0; f < image.num_fields(); ++f) {
-      if (is_unavailable(*image.field(f), message)) names.push_back(image.struct_type()->field(f)->name());
+      if (is_unavailable(*image.field(f), message)) append_name(image.struct_type()->field(f)->name(), &names);
     }
     return names;
   }
@@ -154,7 +147,7 @@ class RowsOfEnvelopes {
   arrow::StringBuilder ops_;
   arrow::StringBuilder positions_;
   arrow::TimestampBuilder times_{arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), arrow::default_memory_pool()};
-  arrow::ListBuilder unchanged_;
+  arrow::StringBuilder unchanged_;
   FromEnvelope out_;
 };
 
@@ -207,7 +200,7 @@ Result<EnvelopeReading> read_envelope(const arrow::Schema& inferred) {
   columns.push_back(arrow::field(std::string(kOpColumn), arrow::utf8()));
   columns.push_back(arrow::field(std::string(kTsColumn), arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")));
   columns.push_back(arrow::field(std::string(kPosColumn), arrow::utf8()));
-  columns.push_back(arrow::field(std::string(kUnchangedColumn), arrow::list(arrow::utf8())));
+  columns.push_back(arrow::field(std::string(kUnchangedColumn), arrow::utf8()));
   return EnvelopeReading{arrow::schema(std::move(message)), arrow::schema(std::move(columns))};
 }
 

@@ -134,10 +134,10 @@ void RecordEncoder::note_changes(const arrow::RecordBatch& batch, std::vector<Ro
     }
   }
   if (layout_.unchanged < 0 || !layout_.upsert) return;
-  const auto& unchanged = static_cast<const arrow::ListArray&>(*batch.column(layout_.unchanged));
+  const auto& unchanged = *batch.column(layout_.unchanged);
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
-    if (rows[i].tombstone || unchanged.IsNull(row) || unchanged.value_length(row) == 0) continue;
+    if (rows[i].tombstone || unchanged.IsNull(row)) continue;
     rows[i].unfit =
         "a large value was not sent because it had not changed, and a topic cannot keep the one before; set REPLICA "
         "IDENTITY FULL on the table";

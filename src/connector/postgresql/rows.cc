@@ -3,6 +3,8 @@
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 
+#include "batch/change.h"
+
 namespace sluice::postgresql {
 namespace {
 
@@ -16,8 +18,7 @@ class ChangeCells {
   ChangeCells(const TargetTable& table, const arrow::RecordBatch& batch) : table_(table) {
     if (table.op_field >= 0) op_ = std::dynamic_pointer_cast<arrow::StringArray>(batch.column(table.op_field));
     if (table.unchanged_field < 0) return;
-    lists_ = std::dynamic_pointer_cast<arrow::ListArray>(batch.column(table.unchanged_field));
-    if (lists_ != nullptr) names_ = std::dynamic_pointer_cast<arrow::StringArray>(lists_->values());
+    unchanged_ = std::dynamic_pointer_cast<arrow::StringArray>(batch.column(table.unchanged_field));
   }
 
   void append(int64_t row, int64_t number, Piece& piece) const {
@@ -41,10 +42,10 @@ class ChangeCells {
 
   void append_unchanged(int64_t row, Piece& piece) const {
     WireBuffer& out = piece.bytes;
-    std::vector<std::string_view> kept;
-    if (names_ != nullptr && !lists_->IsNull(row)) {
-      for (int64_t at = lists_->value_offset(row); at < lists_->value_offset(row + 1); ++at) {
-        if (!names_->IsNull(at) && keeps(names_->GetView(at))) kept.push_back(names_->GetView(at));
+    std::vector<std::string> kept;
+    if (unchanged_ != nullptr && !unchanged_->IsNull(row)) {
+      for (auto& name : list_of_names(unchanged_->GetView(row))) {
+        if (keeps(name)) kept.push_back(std::move(name));
       }
     }
     if (kept.empty()) {
@@ -58,7 +59,7 @@ class ChangeCells {
     out.put<uint32_t>(kTextOid);
     out.put<int32_t>(static_cast<int32_t>(kept.size()));
     out.put<int32_t>(1);  // lower bound
-    for (const auto name : kept) {
+    for (const auto& name : kept) {
       out.put<int32_t>(static_cast<int32_t>(name.size()));
       out.append(name);
       piece.unchanged.emplace(name);
@@ -68,8 +69,7 @@ class ChangeCells {
 
   const TargetTable& table_;
   std::shared_ptr<arrow::StringArray> op_;
-  std::shared_ptr<arrow::ListArray> lists_;
-  std::shared_ptr<arrow::StringArray> names_;
+  std::shared_ptr<arrow::StringArray> unchanged_;
 };
 
 struct Cell {

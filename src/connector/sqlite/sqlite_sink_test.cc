@@ -127,6 +127,20 @@ class SqliteSinkTest : public testing::Test {
   int position_ = 0;
 };
 
+TEST_F(SqliteSinkTest, AnUpdateKeepsWhatItDoesNotCarry) {
+  auto schema = arrow::schema({arrow::field("id", arrow::int64()), arrow::field("note", arrow::utf8()),
+                               arrow::field("v", arrow::utf8()), arrow::field("_op", arrow::utf8()),
+                               arrow::field("_unchanged", arrow::utf8())});
+  auto run = start({{"table", "orders"}, {"key", "id"}}, schema);
+  expect_ok(deliver(run, batch(schema, {"[1, 2]", R"(["large", "huge"])", R"(["a", "b"])", R"(["insert", "insert"])",
+                                        "[null, null]"})));
+  expect_ok(deliver(run, batch(schema, {"[1, 2, 2]", "[null, null, null]", R"(["A", "B", null])",
+                                        R"(["update", "update", "update"])", R"(["note", null, "note,v"])"})));
+  EXPECT_THAT(query(path_, "SELECT * FROM orders ORDER BY id"), testing::ElementsAre("1|large|A", "2|NULL|B"));
+  expect_error(deliver(run, batch(schema, {"[9]", "[null]", R"(["z"])", R"(["update"])", R"(["note"])"})),
+               Fault::refused, "its row is not in the table");
+}
+
 TEST_F(SqliteSinkTest, EveryTypeLandsAsItsExactText) {
   auto schema = arrow::schema(
       {arrow::field("b", arrow::boolean()), arrow::field("i", arrow::int64()), arrow::field("u", arrow::uint64()),

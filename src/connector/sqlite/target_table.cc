@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 
 #include <algorithm>
+#include <map>
 
 #include "batch/change.h"
 #include "batch/json_text.h"
@@ -174,11 +175,70 @@ std::string TargetTable::insert_sql(const arrow::Schema& schema) const {
   return sql + fmt::format(" ON CONFLICT ({}) DO {}", key, updates.empty() ? "NOTHING" : "UPDATE SET " + updates);
 }
 
-std::string TargetTable::delete_sql() const {
+std::string TargetTable::where_key() const {
   std::string where;
   for (const auto& name : options_.key) where += fmt::format("{}{} = ?", where.empty() ? "" : " AND ", quote(name));
-  return fmt::format("DELETE FROM {} WHERE {}", quote(name_), where);
+  return where;
 }
+
+std::string TargetTable::delete_sql() const {
+  return fmt::format("DELETE FROM {} WHERE {}", quote(name_), where_key());
+}
+
+std::string TargetTable::update_sql(const arrow::Schema& schema, const std::vector<int>& columns) const {
+  std::string updates;
+  for (int column : columns) updates += fmt::format("{} = ?, ", quote(schema.field(column)->name()));
+  const std::string same = quote(options_.key.front());  // there is something to set, whatever was left out
+  return fmt::format("UPDATE {} SET {}{} = {} WHERE {}", quote(name_), updates, same, same, where_key());
+}
+
+// Updates that do not carry every column (kUnchangedColumn): the row that is there keeps those.
+class TargetTable::Updates {
+ public:
+  Updates(const TargetTable& table, Database& database, const arrow::RecordBatch& batch)
+      : table_(table), database_(database), batch_(batch) {
+    if (!table.options_.upsert) return;
+    auto column = batch.GetColumnByName(std::string(kUnchangedColumn));
+    names_ = std::dynamic_pointer_cast<arrow::StringArray>(column);
+  }
+  [[nodiscard]] bool concerns(int64_t row) const { return names_ != nullptr && !names_->IsNull(row); }
+
+  Result<void> run(int64_t row) {
+    const std::string names(names_->GetView(row));
+    auto found = statements_.find(names);
+    if (found == statements_.end()) found = statements_.emplace(names, TRY(prepare(names))).first;
+    auto& [statement, cells] = found->second;
+    int parameter = 0;
+    for (auto& cell : cells) cell->bind(row, statement, ++parameter);
+    TRY(statement.run());
+    if (database_.changes() > 0) return {};
+    return refused(
+        "an update does not carry '{}', which it left as it was, and its row is not in the table; set REPLICA IDENTITY "
+        "FULL on the table at the source:",
+        names);
+  }
+
+ private:
+  using Prepared = std::pair<Statement, std::vector<std::unique_ptr<Cells>>>;
+  Result<Prepared> prepare(const std::string& names) const {
+    const auto kept = list_of_names(names);
+    const auto& schema = *batch_.schema();
+    std::vector<int> columns;
+    for (int column : table_.stored_columns(schema)) {
+      const auto& name = schema.field(column)->name();
+      if (!table_.is_key(name) && std::find(kept.begin(), kept.end(), name) == kept.end()) columns.push_back(column);
+    }
+    auto statement = TRY(database_.prepare(table_.update_sql(schema, columns)));
+    for (const auto& name : table_.options_.key) columns.push_back(schema.GetFieldIndex(name));
+    return Prepared{std::move(statement), cells_of(batch_, columns)};
+  }
+
+  const TargetTable& table_;
+  Database& database_;
+  const arrow::RecordBatch& batch_;
+  std::shared_ptr<arrow::StringArray> names_;
+  std::map<std::string, Prepared> statements_;
+};
 
 Result<void> TargetTable::write(Database& database, const arrow::RecordBatch& batch) const {
   const auto& schema = *batch.schema();
@@ -188,6 +248,7 @@ Result<void> TargetTable::write(Database& database, const arrow::RecordBatch& ba
   auto columns = cells_of(batch, stored_columns(schema));
   auto insert = TRY(database.prepare(insert_sql(schema)));
   const Operations operations(batch);
+  Updates updates(*this, database, batch);
   std::vector<std::unique_ptr<Cells>> keys;
   Statement remove;
   if (options_.upsert && operations.present()) {
@@ -198,6 +259,10 @@ Result<void> TargetTable::write(Database& database, const arrow::RecordBatch& ba
   }
   for (int64_t row = 0; row < batch.num_rows(); ++row) {
     const bool removing = !keys.empty() && operations.is_delete(row);
+    if (!removing && updates.concerns(row)) {
+      if (auto done = updates.run(row); !done.ok()) return refused_row(done.error(), row);
+      continue;
+    }
     auto& statement = removing ? remove : insert;
     int parameter = 0;
     for (auto& cells : removing ? keys : columns) cells->bind(row, statement, ++parameter);

@@ -52,8 +52,11 @@ class TargetTable {
   Result<void> write(Database& database, const arrow::RecordBatch& batch) const;
 
  private:
+  class Updates;
   [[nodiscard]] std::string insert_sql(const arrow::Schema& schema) const;
+  [[nodiscard]] std::string update_sql(const arrow::Schema& schema, const std::vector<int>& columns) const;
   [[nodiscard]] std::string delete_sql() const;
+  [[nodiscard]] std::string where_key() const;
   [[nodiscard]] bool is_key(std::string_view column) const;
 
   const SqliteSinkOptions& options_;
