@@ -132,19 +132,21 @@ def test_a_file_with_an_unknown_column_is_not_replayed_without_it(sluice):
     assert delivered(sluice) == [{"id": 1}, {"id": 2, "extra": "x"}] and dead(sluice) == []
 
 
-def test_rows_of_parquet_that_do_not_fit_the_columns_are_dead_one_by_one(sluice):
+@pytest.mark.parametrize("format", ["parquet", "avro"])
+def test_rows_of_typed_files_that_do_not_fit_the_columns_are_dead_one_by_one(sluice, format):
     (sluice.folder / "in").mkdir()
     values = [10, 5_000_000_000, 30] + list(range(40, 2000)) + [-6_000_000_000]
-    pyarrow.parquet.write_table(pyarrow.table({"id": range(len(values)), "v": values}), sluice.folder / "in/a.parquet", row_group_size=500)
+    pyarrow.parquet.write_table(pyarrow.table({"id": range(len(values)), "v": values}), sluice.folder / "a.parquet", row_group_size=500)
+    sluice("cp", "a.parquet", f"in/a.{format}")
 
     def statement(kind):
-        return table(f"SELECT id, v FROM file('in/*.parquet', columns := 'id BIGINT, v {kind}')")
+        return table(f"SELECT id, v FROM file('in/*.{format}', columns := 'id BIGINT, v {kind}')")
 
     sluice.sql(statement("INTEGER"))
     last = len(values) - 1
     assert ids(sluice) == [0] + list(range(2, last))
     letters = sorted(dead(sluice), key=lambda row: len(row["position"]))
-    assert [row["position"].split("/")[-1] for row in letters] == ["a.parquet (row 1)", f"a.parquet (row {last})"]
+    assert [row["position"].split("/")[-1] for row in letters] == [f"a.{format} (row 1)", f"a.{format} (row {last})"]
     assert [json.loads(row["payload"]) for row in letters] == [{"id": 1, "v": 5_000_000_000}, {"id": last, "v": -6_000_000_000}]
     assert "column 'v'" in letters[0]["reason"] and "5000000000" in letters[0]["reason"]
     (sluice.folder / "mended.sql").write_text(statement("BIGINT"))

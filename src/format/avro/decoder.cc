@@ -11,6 +11,7 @@
 #include "avro/arrow_schema.h"
 #include "avro/container.h"
 #include "avro/reader.h"
+#include "port/fitting_rows.h"
 #include "port/unknown_columns.h"
 
 namespace sluice::avro_format_detail {
@@ -60,8 +61,10 @@ class AvroDecoder final : public Decoder {
 
   [[nodiscard]] std::optional<int64_t> reached() const override { return position_; }
 
-  Result<BatchPtr> take(std::vector<Reject>*) override {
+  Result<BatchPtr> take(std::vector<Reject>* rejects) override {
     TRY(hold());
+    if (rejects != nullptr) std::move(rejects_.begin(), rejects_.end(), std::back_inserter(*rejects));
+    rejects_.clear();
     auto batches = std::exchange(held_, {});
     held_rows_ = held_bytes_ = 0;
     if (batches.empty()) return BatchPtr();
@@ -183,13 +186,10 @@ class AvroDecoder final : public Decoder {
       held_bytes_ += reader_->bytes();
       batch = TRY(reader_->take());
     }
-    auto conformed = conform(batch, plan_.planned);
-    if (!conformed.ok()) {
-      return make_error(conformed.error().fault, "{}: {} (rows counted from row {})", name_, conformed.error().what,
-                        position_ - batch->num_rows());
-    }
+    auto rows = TRY(fitting_rows(batch, plan_.planned, name_, position_ - batch->num_rows(),
+                                 plan_.options.collect_rejects ? &rejects_ : nullptr));
     held_rows_ += batch->num_rows();
-    held_.push_back(std::move(conformed).value());
+    held_.push_back(std::move(rows));
     return {};
   }
 
@@ -205,6 +205,7 @@ class AvroDecoder final : public Decoder {
   int64_t end_ = INT64_MAX;
   int64_t counted_rows_ = 0;  // where no column is asked for
   std::vector<BatchPtr> held_;
+  std::vector<Reject> rejects_;  // of the rows in held_
   int64_t held_rows_ = 0;
   int64_t held_bytes_ = 0;
 };

@@ -10,10 +10,10 @@
 #include <parquet/file_reader.h>
 
 #include "batch/arrow_result.h"
-#include "batch/json_text.h"
 #include "batch/plain.h"
 #include "format/parquet/columns.h"
 #include "format/parquet/prune.h"
+#include "port/fitting_rows.h"
 #include "port/unknown_columns.h"
 
 namespace sluice::parquet_format_detail {
@@ -165,7 +165,7 @@ class ParquetDecoder final : public Decoder {
         step.position = file_->position;
         return step;
       }
-      held_ = TRY(fitting_rows(*batch));
+      held_ = TRY(shape(*batch));
       held_from_ = file_->position;
       held_rows_ = (*batch)->num_rows();
       step.bytes_read = static_cast<int64_t>(file_->bytes_per_row * static_cast<double>(held_rows_));
@@ -282,43 +282,14 @@ class ParquetDecoder final : public Decoder {
 
   Result<BatchPtr> shape(const BatchPtr& batch) {
     if (file_->plain == nullptr) file_->plain = plain_part(*batch->schema());
-    return conform(TRY(make_plain(batch, file_->plain)), planned_);
-  }
-
-  // The rows in the planned schema. One that does not fit it is an error or, where those are collected, a reject.
-  Result<BatchPtr> fitting_rows(const BatchPtr& batch) {
-    auto shaped = shape(batch);
-    if (shaped.ok()) return shaped;
-    auto error = std::move(shaped).error();
-    // Types of which no value fits are the whole file's affair.
-    if (!options_.collect_rejects || error.fault != Fault::user || !shape(batch->Slice(0, 0)).ok()) {
+    auto plain = make_plain(batch, file_->plain);
+    if (!plain.ok()) {
+      auto error = std::move(plain).error();
       error.what = fmt::format("{}: {} (rows counted from row {})", file_->name, error.what, file_->position);
       return error;
     }
-    arrow::RecordBatchVector good;
-    TRY(part_with_misfits(batch, file_->position, good));
-    if (good.empty()) return to_result(arrow::RecordBatch::MakeEmpty(planned_));
-    return to_result(arrow::ConcatenateRecordBatches(good));
-  }
-
-  // What does not fit is halved until the rows that are at fault stand alone. `row`: that of the batch's first.
-  Result<void> part_with_misfits(const BatchPtr& batch, int64_t row, arrow::RecordBatchVector& good) {
-    auto shaped = shape(batch);
-    if (shaped.ok()) {
-      good.push_back(std::move(shaped).value());
-      return {};
-    }
-    if (batch->num_rows() > 1) {
-      const int64_t half = batch->num_rows() / 2;
-      TRY(part_with_misfits(batch->Slice(0, half), row, good));
-      return part_with_misfits(batch->Slice(half), row + half, good);
-    }
-    std::string reason = std::move(shaped).error().what;
-    constexpr std::string_view kNumber = ", row 0";  // of a row alone it says nothing
-    if (auto at = reason.find(kNumber); at != std::string::npos) reason.erase(at, kNumber.size());
-    auto payload = row_as_json(*TRY(make_plain(batch, file_->plain)), 0);
-    held_rejects_.push_back({std::move(payload), std::move(reason), fmt::format("{} (row {})", file_->name, row), {}});
-    return {};
+    return fitting_rows(plain.value(), planned_, file_->name, file_->position,
+                        options_.collect_rejects ? &held_rejects_ : nullptr);
   }
 
   // The plain types of the columns that were read: whole columns or structs with some of their fields.
