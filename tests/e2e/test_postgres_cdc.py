@@ -160,6 +160,7 @@ def test_4_an_invalidated_slot_is_refused(sluice):
     ('"system":"', '"system":"1', "another server"),
     ('"timeline":1', '"timeline":2', "timeline went back"),
     ('"publication":"', '"publication":"0', "publication 'sluice_s' was changed"),
+    ('"lsn":"', '"lsn":"F', "restored from an older state"),
 ])
 def test_4_another_server_timeline_or_publication_is_refused(sluice, postgres, before, after, message):
     postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
@@ -336,8 +337,9 @@ def test_8_large_transactions_stream_and_what_is_rolled_back_does_not_arrive(slu
 
 def test_9_partitions_come_as_their_root_and_generated_columns_are_left_out(sluice, each_postgres):
     postgres = each_postgres
-    postgres.execute("CREATE TABLE t (id int, v text, doubled int GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY (id)) "
-                     "PARTITION BY RANGE (id)")
+    virtual = ", tripled int GENERATED ALWAYS AS (id * 3) VIRTUAL" if postgres.connection.info.server_version > 180000 else ""
+    postgres.execute("CREATE TABLE t (id int, v text, doubled int GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY (id)"
+                     f"{virtual}) PARTITION BY RANGE (id)")
     postgres.execute("CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (10)")
     postgres.execute("CREATE TABLE t_high PARTITION OF t FOR VALUES FROM (10) TO (1000000)")
     postgres.execute("INSERT INTO t VALUES (1, 'one'), (11, 'eleven')")
@@ -347,7 +349,7 @@ def test_9_partitions_come_as_their_root_and_generated_columns_are_left_out(slui
         postgres.execute("UPDATE t SET id = 13 WHERE id = 1")  # into the other partition
         expected = table_of(postgres, columns="id, v")
         wait_until(lambda: replay(changes(sluice.folder / "out")) == expected, running=process)
-    assert "doubled" not in changes(sluice.folder / "out")[0]
+    assert not {"doubled", "tripled"} & set(changes(sluice.folder / "out")[0])
 
 
 TYPES = """

@@ -1,7 +1,9 @@
 """Tables of a PostgreSQL 15 read once: every type, in pieces, what is pushed down, and that a copy is all or nothing."""
+import contextlib
 import decimal
 import json
 import signal
+import sqlite3
 
 import duckdb
 import pytest
@@ -155,6 +157,19 @@ def test_partitions_are_read_through_their_root(sluice, postgres, tmp_path):
     postgres.execute("INSERT INTO t SELECT g, date '2024-01-01' + g % 1000 FROM generate_series(1, 5000) g")
     sluice.sql(f"INSERT INTO file('out/', format := 'parquet') SELECT * FROM {postgres.at('t')};")
     assert duckdb.sql(f"SELECT count(*), count(DISTINCT id) FROM '{tmp_path}/out/*.parquet'").fetchall()[0] == (5000, 5000)
+
+
+def test_large_partitions_are_cut_by_the_planners_estimate(sluice, postgres):
+    """From a million on it is printed as 1e+06."""
+    postgres.execute("CREATE TABLE t(id int) PARTITION BY RANGE (id)")
+    postgres.execute("CREATE TABLE t_all PARTITION OF t FOR VALUES FROM (0) TO (10000)")
+    postgres.execute("INSERT INTO t SELECT g FROM generate_series(1, 2000) g")
+    postgres.execute("UPDATE pg_class SET reltuples = 2e6 WHERE relname = 't_all'")
+    sluice.sql(f"CREATE TABLE n AS SELECT * FROM {postgres.at('t', 'split_rows := 1000')} "
+               "INSERT INTO file('out/', format := 'parquet');")
+    with contextlib.closing(sqlite3.connect(sluice.folder / "state.db")) as state:
+        pieces = state.execute("SELECT count(*) FROM position WHERE split LIKE 'public.t_all%'").fetchall()[0][0]
+    assert pieces == postgres.value("SELECT pg_relation_size('t_all') / 8192") > 1
 
 
 def test_columns_filters_and_limits_are_the_servers_work(sluice, postgres):

@@ -34,7 +34,7 @@ ReplicaIdentity identity_of(std::string_view code) {
 
 Result<void> read_columns(Connection& connection, postgres::TypeCatalog& types, Table* table) {
   auto rows = TRY(connection.query(
-      fmt::format("SELECT a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated = 's', "
+      fmt::format("SELECT a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', "
                   "coalesce(a.attnum = ANY(pk.indkey), false), coalesce(a.attnum = ANY(ri.indkey), false) "
                   "FROM pg_catalog.pg_attribute a "
                   "LEFT JOIN pg_catalog.pg_index pk ON pk.indrelid = a.attrelid AND pk.indisprimary "
@@ -68,7 +68,7 @@ Result<void> read_partitions(Connection& connection, Table* table) {
   for (int i = 0; i < rows.rows(); ++i) {
     table->partitions.push_back({{std::string(rows.text(i, 0)), std::string(rows.text(i, 1))},
                                  rows.integer(i, 2),
-                                 static_cast<double>(rows.integer(i, 3))});
+                                 std::atof(std::string(rows.text(i, 3)).c_str())});
   }
   return {};
 }

@@ -36,6 +36,9 @@ struct Table {
   double rows = -1;   // the planner's estimate; -1: never analysed
 
   [[nodiscard]] std::vector<std::string> key() const;
+  // Behind FROM, for the rows whose changes come under its name: those of tables that inherit from it come under
+  // theirs.
+  [[nodiscard]] std::string from() const { return (is_partitioned ? "" : "ONLY ") + name.quoted(); }
 };
 
 // Fault::user with the nearest name when there is none.

@@ -59,9 +59,32 @@ Result<void> ChangeAssembly::describe(const pgoutput::Relation& relation) {
   if (described.builder && described.builder->rows() > 0) TRY(flush());
   described = Described{};
   described.relation = relation;
-  auto table = options_.tables.find(relation.schema + "." + relation.name);
-  if (table != options_.tables.end()) described.table = &table->second;
+  for (auto& [name, table] : options_.tables) {
+    const bool same_name = name == relation.schema + "." + relation.name;
+    const bool same_table = table.table.oid == relation.oid;
+    if (same_name && same_table) described.table = &table;
+    if (same_name != same_table) described.confused = &table;
+  }
   return {};
+}
+
+// What the snapshot saw has been copied, whatever it was called then.
+Result<void> ChangeAssembly::check_name(const Described& described) const {
+  const FollowedTable* table = described.confused;
+  if (table == nullptr || is_delivered(*table) || table->coverage.all_see(transaction_->xid)) return {};
+  const std::string now = described.relation.schema + "." + described.relation.name;
+  const std::string name = table->table.name.plain();
+  if (now == name) {
+    return refused(
+        "{} was dropped and made anew at the source, and the rows of the former one are not known to be gone; 'sluice "
+        "reset' the pipeline to copy it again",
+        name);
+  }
+  return refused(
+      "{} was renamed to {} at the source, and its changes come under that name; follow it under the name that it is "
+      "to "
+      "keep, and 'sluice reset' the pipeline to copy it again",
+      name, now);
 }
 
 // Null: rows of this table are not followed, or they have to wait for the schema.
@@ -70,6 +93,7 @@ Result<ChangeAssembly::Described*> ChangeAssembly::ready(uint32_t relation) {
   auto found = described_.find(relation);
   if (found == described_.end()) return refused("the server sent a row of table {} without a description", relation);
   Described& described = found->second;
+  TRY(check_name(described));
   if (described.table == nullptr) return nullptr;
   if (!described.builder) {
     auto prepared = prepare(described);
@@ -237,6 +261,7 @@ Result<void> ChangeAssembly::truncate(const pgoutput::Truncate& change) {
   for (const uint32_t relation : change.relations) {
     ++transaction_->stamp.place.ordinal;
     auto found = described_.find(relation);
+    if (found != described_.end()) TRY(check_name(found->second));
     FollowedTable* table = found == described_.end() ? nullptr : found->second.table;
     if (table != nullptr && !is_delivered(*table) && !table->coverage.all_see(transaction_->xid)) {
       TRY(flush());

@@ -63,12 +63,14 @@ class ChangeAssembly {
   struct Described {
     postgres::pgoutput::Relation relation;
     FollowedTable* table = nullptr;        // null: not followed
+    FollowedTable* confused = nullptr;     // followed under another name, or this is another table under its name
     std::optional<ChangeBuilder> builder;  // made when the first row comes: only then the description counts
     std::vector<int> key;                  // of the sorted key, by its order: indexes into the relation's columns
     std::vector<bool> identifies;          // columns whose change is a change of the key
   };
 
   Result<Described*> ready(uint32_t relation);
+  [[nodiscard]] Result<void> check_name(const Described& described) const;
   Result<void> prepare(Described& described);
   Result<void> change_key(Described& described, const postgres::pgoutput::Update& change);
   Result<void> add(Described& described, Op op, postgres::pgoutput::Tuple row,

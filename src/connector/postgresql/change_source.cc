@@ -27,6 +27,13 @@ constexpr Millis kSilenceMin{5'000};
 
 using CatalogTable = postgresql::Table;  // Source has a Table of its own
 
+// Of a standby: what it has replayed.
+Result<Lsn> log_end(Connection& connection) {
+  auto rows = TRY(connection.query(
+      "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"));
+  return postgres::parse_lsn(rows.text(0, 0));
+}
+
 class ChangeSource final : public Source, public ReportsLag {
  public:
   explicit ChangeSource(SourceSettings settings)
@@ -59,9 +66,13 @@ class ChangeSource final : public Source, public ReportsLag {
   [[nodiscard]] bool many() const { return !settings_.table; }
   Result<Planned> plan_followed(FollowedTable& table, const ReadRequest& request);
 
-  Result<void> check_saved(Connection& connection, const Positions& durable, const std::string& publication);
+  Result<void> read_saved(const Positions& durable);
+  // Is it known what the position came from? Not of one that a user gave.
+  [[nodiscard]] bool is_known() const { return resumed_ && !from_.identity.system.empty(); }
+  Result<void> check_saved(Connection& connection, const std::string& publication);
+  Result<void> follow(Context& context, Connection& connection);
   Result<std::optional<SlotState>> find_free_slot(Context& context, Connection& connection);
-  Result<void> open_slot(Context& context, Connection& connection);
+  Result<void> open_slot(Context& context, Connection& connection, bool anew);
   Result<std::unique_ptr<Reader>> create_stream_reader(Context& context);
   [[nodiscard]] std::string start_statement(int version, bool binary) const;
   [[nodiscard]] std::string application() const;
@@ -135,37 +146,39 @@ std::string ChangeSource::application() const {
   return {};
 }
 
+Result<void> ChangeSource::read_saved(const Positions& durable) {
+  from_ = {};
+  auto saved = durable.find(SplitId(kStreamSplit));
+  resumed_ = saved != durable.end();
+  if (resumed_) from_ = TRY(StreamPosition::parse(saved->second));
+  return {};
+}
+
 // What was saved means something only to the server, timeline and publication that it came from.
-Result<void> ChangeSource::check_saved(Connection& connection, const Positions& durable,
-                                       const std::string& publication) {
+Result<void> ChangeSource::check_saved(Connection& connection, const std::string& publication) {
   const auto server = TRY(server_state(connection));
   const StreamIdentity now{server.system, server.timeline, publication};
   // As long as the server itself would wait for us.
   silence_max_ = server.sender_timeout.count() > 0 ? std::max(kSilenceMin, server.sender_timeout) : kSilence;
-  from_ = {};
-  resumed_ = false;
-  if (auto saved = durable.find(SplitId(kStreamSplit)); saved != durable.end()) {
-    from_ = TRY(StreamPosition::parse(saved->second));
-    resumed_ = true;
+  if (is_known()) {
     const StreamIdentity& then = from_.identity;
-    const bool known = !then.system.empty();
-    if (known && then.system != now.system) {
+    if (then.system != now.system) {
       return refused(
           "{}: this is another server than the one that pipeline '{}' followed (system identifier {}, was {}); 'sluice "
           "reset' the pipeline to copy the tables from here",
           connection.where(), settings_.pipeline, now.system, then.system);
     }
-    if (known && now.timeline < then.timeline) {
+    if (now.timeline < then.timeline) {
       return refused(
           "{}: the server's timeline went back from {} to {}: it was restored from a backup, and what was delivered "
           "may "
           "not have happened there; 'sluice reset' the pipeline to copy the tables again",
           connection.where(), then.timeline, now.timeline);
     }
-    if (known && then.publication != now.publication) {
+    if (then.publication != now.publication) {
       return refused(
-          "{}: publication '{}' was changed since this pipeline last ran, so that changes may be missing; make it what "
-          "it was, or 'sluice reset' the pipeline to copy the tables again",
+          "{}: publication '{}' was changed since this pipeline last ran, or one of its tables was made anew, so that "
+          "changes may be missing; 'sluice reset' the pipeline to copy the tables again",
           connection.where(), settings_.publication);
     }
   }
@@ -184,7 +197,8 @@ Result<std::optional<SlotState>> ChangeSource::find_free_slot(Context& context, 
   }
 }
 
-Result<void> ChangeSource::open_slot(Context& context, Connection& connection) {
+// `anew`: what was sent under the former publication is not what is asked for; all of that is copied.
+Result<void> ChangeSource::open_slot(Context& context, Connection& connection, bool anew) {
   auto slot = TRY(find_free_slot(context, connection));
   const auto database = TRY(connection.query("SELECT current_database()"));
   if (slot && slot->database != database.text(0, 0)) {
@@ -193,6 +207,12 @@ Result<void> ChangeSource::open_slot(Context& context, Connection& connection) {
   }
   if (slot) {
     TRY(check_slot(connection, settings_.slot, *slot, resumed_ ? std::optional(from_) : std::nullopt, application()));
+  }
+  if (slot && anew && !resumed_) {
+    TRY(drop_slot(connection, settings_.slot));
+    slot.reset();
+  }
+  if (slot) {
     if (!resumed_) from_.place = {slot->confirmed_lsn, 0};
     return {};
   }
@@ -209,6 +229,19 @@ Result<void> ChangeSource::open_slot(Context& context, Connection& connection) {
   return {};
 }
 
+Result<void> ChangeSource::follow(Context& context, Connection& connection) {
+  std::vector<CatalogTable> tables;
+  for (const auto& [name, table] : tables_.all()) tables.push_back(table.table);
+  // The publication comes first: pgoutput looks for it in the catalog as it was at each change.
+  const auto publication = TRY(ensure_publication(connection, settings_, tables, is_known()));
+  TRY(check_saved(connection, publication.digest));
+  if (!resumed_) from_.no_snapshot = settings_.snapshot == SnapshotMode::never;
+  crash_point("postgresql.published");
+  TRY(open_slot(context, connection, publication.is_altered));
+  crash_point("postgresql.slot");
+  return {};
+}
+
 Result<void> ChangeSource::start(Context& context, const Positions& durable) {
   {
     std::lock_guard lock(link_mutex_);
@@ -218,15 +251,14 @@ Result<void> ChangeSource::start(Context& context, const Positions& durable) {
   stream_added_ = false;
   copy_.begin_anew();
   auto connection = TRY(settings_.target.connect(context.stop));
-  std::vector<CatalogTable> tables;
-  for (const auto& [name, table] : tables_.all()) tables.push_back(table.table);
-  // The publication comes first: pgoutput looks for it in the catalog as it was at each change.
-  const auto publication = TRY(ensure_publication(*connection, settings_, tables));
-  TRY(check_saved(*connection, durable, publication));
-  if (!resumed_) from_.no_snapshot = settings_.snapshot == SnapshotMode::never;
-  crash_point("postgresql.published");
-  TRY(open_slot(context, *connection));
-  crash_point("postgresql.slot");
+  TRY(read_saved(durable));
+  if (settings_.snapshot == SnapshotMode::only) {
+    // Nobody would read from a slot. Rows are stamped with where the log was before they were read.
+    TRY(check_saved(*connection, {}));
+    if (!resumed_) from_.place = {TRY(log_end(*connection)), 0};
+  } else {
+    TRY(follow(context, *connection));
+  }
   return copy_.plan(context, durable, from_, batch_rows_, batch_bytes_);
 }
 
@@ -312,7 +344,7 @@ void ChangeSource::tick(Context& context) {
   }
   // A connection that failed is told of by the lane that reads from it.
   if (link != nullptr) (void)link->answer_when_due(context.clock.steady(), Millis(100));
-  watch_.tick(context);
+  if (settings_.snapshot != SnapshotMode::only) watch_.tick(context);
 }
 
 Result<void> ChangeSource::drop(Context& context) {
@@ -323,7 +355,7 @@ Result<void> ChangeSource::drop(Context& context) {
                    *slot->active_pid);
   }
   TRY(drop_slot(*connection, settings_.slot));
-  return drop_publication(*connection, settings_.publication);
+  return drop_publication(*connection, settings_);
 }
 
 Result<Positions> ChangeSource::resolve_position(Context& context, const std::string& text) {

@@ -62,7 +62,8 @@ Result<void> FollowedTables::describe(Context& context) {
     std::erase_if(table.columns, [](const auto& column) { return !is_delivered(column); });
     found.push_back(std::move(table));
   }
-  if (!settings_.publication.empty()) TRY(check_publication(*connection, settings_, found));
+  const bool is_followed = !settings_.publication.empty() && settings_.snapshot != SnapshotMode::only;
+  if (is_followed) TRY(check_publication(*connection, settings_, found));
   for (auto& table : found) {
     FollowedTable followed;
     followed.id = {table.name.schema, table.name.name};
@@ -84,6 +85,30 @@ FollowedTable* FollowedTables::find(const TableId& id) {
   return nullptr;
 }
 
+namespace {
+
+// Which changes of a key the stream does not tell as such; empty: none.
+std::string key_note(const Table& table) {
+  const auto key = table.key();
+  if (key.empty() && table.identity == ReplicaIdentity::full) {
+    return fmt::format(
+        "{}: without a primary key every UPDATE is one of the same row; a sink's key has to be columns that do not "
+        "change",
+        table.name.plain());
+  }
+  const auto& identity = table.identity_columns;
+  const bool is_sent = std::all_of(key.begin(), key.end(), [&](const std::string& column) {
+    return std::find(identity.begin(), identity.end(), column) != identity.end();
+  });
+  if (is_sent) return {};
+  return fmt::format(
+      "{}: the primary key is not in the replica identity, so that a change of it alone is not seen; a sink's key "
+      "should be {}",
+      table.name.plain(), fmt::join(identity, ", "));
+}
+
+}  // namespace
+
 Result<Source::Planned> FollowedTables::plan(FollowedTable& table, const ReadRequest& request) const {
   Source::Planned planned;
   planned.pushed.filter_exact.assign(request.filter.size(), false);
@@ -100,7 +125,10 @@ Result<Source::Planned> FollowedTables::plan(FollowedTable& table, const ReadReq
     planned.pushed.columns = true;
   }
   planned.schema = table.delivered;
-  planned.pushed.notes.push_back(fmt::format("slot {}, publication {}", settings_.slot, settings_.publication));
+  if (settings_.snapshot != SnapshotMode::only) {
+    planned.pushed.notes.push_back(fmt::format("slot {}, publication {}", settings_.slot, settings_.publication));
+  }
+  if (auto note = key_note(table.table); !note.empty()) planned.pushed.notes.push_back(std::move(note));
   if (table.full->GetFieldIndex(std::string(kUnchangedColumn)) >= 0) {
     planned.pushed.notes.push_back(fmt::format(
         "{}: an UPDATE does not carry large values that it left as they were; _unchanged names them. A sink "

@@ -1,6 +1,7 @@
 #include "connector/postgresql/publication.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace sluice::postgresql {
 namespace {
@@ -8,8 +9,11 @@ namespace {
 using postgres::quote;
 using postgres::quote_text;
 
-// What our own publications carry, so that `drop` removes no other.
-constexpr std::string_view kOurs = "made by sluice";
+// What our own publications carry, so that nobody else's is altered or dropped, and what they were made for, so that it
+// is seen when a pipeline that goes on asks for something else.
+std::string ours_for(const SourceSettings& settings) {
+  return fmt::format("made by sluice for {}, ", settings.pipeline);
+}
 
 // FNV-1a: it has to be the same in every version of this program, and nothing more.
 std::string digest(std::string_view text) {
@@ -18,80 +22,243 @@ std::string digest(std::string_view text) {
   return fmt::format("{:016x}", hash);
 }
 
-Result<void> create(Connection& connection, const SourceSettings& settings, const std::vector<Table>& tables) {
+std::string comment_for(const SourceSettings& settings) {
+  std::vector<std::string> columns = settings.columns;
+  std::sort(columns.begin(), columns.end());
+  return ours_for(settings) + digest(fmt::format("{}|{}", settings.condition, fmt::join(columns, ",")));
+}
+
+// A row of pg_publication.
+struct Publication {
+  int64_t oid = 0;
+  std::string flags;      // what it publishes
+  std::string left_out;   // the first kind of change that it does not publish
+  bool as_roots = false;  // partitions come as their root
+  std::string comment;
+};
+
+Result<std::optional<Publication>> find_publication(Connection& connection, const std::string& name) {
+  auto rows = TRY(connection.query(
+      fmt::format("SELECT oid, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot, puballtables, "
+                  "obj_description(oid, 'pg_publication') FROM pg_catalog.pg_publication WHERE pubname = {}",
+                  quote_text(name))));
+  if (rows.rows() == 0) return std::optional<Publication>();
+  Publication found;
+  found.oid = rows.integer(0, 0);
+  for (int column = 1; column <= 6; ++column) found.flags += rows.text(0, column);
+  int column = 1;
+  for (const char* kind : {"INSERT", "UPDATE", "DELETE", "TRUNCATE"}) {
+    if (rows.text(0, column++) != "t" && found.left_out.empty()) found.left_out = kind;
+  }
+  found.as_roots = rows.text(0, 5) == "t";
+  found.comment = rows.text(0, 7);
+  return std::optional(std::move(found));
+}
+
+// Columns that the stream has to carry: those that are read, and the identity's.
+std::vector<std::string> columns_in_stream(const Table& table) {
+  std::vector<std::string> names;
+  for (const auto& column : table.columns) {
+    if (!column.generated) names.push_back(column.name);
+  }
+  if (table.identity == ReplicaIdentity::full) return names;
+  for (const auto& name : table.identity_columns) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+// Tables without those that inherit from them: these are followed as tables of their own. With the whole old row the
+// server takes no list of columns: it would refuse the table's UPDATEs and DELETEs (pub_collist_contains_invalid_column
+// in src/backend/commands/publicationcmds.c).
+std::string table_list(const SourceSettings& settings, const std::vector<Table>& tables) {
   std::string list;
   for (const auto& table : tables) {
-    if (!list.empty()) list += ", ";
-    list += "TABLE " + table.name.quoted();
-    if (!settings.columns.empty()) {
-      std::vector<std::string> names;
-      for (const auto& column : table.columns) {
-        const auto& asked = settings.columns;
-        const auto& identity = table.identity_columns;
-        const bool wanted = std::find(asked.begin(), asked.end(), column.name) != asked.end() ||
-                            std::find(identity.begin(), identity.end(), column.name) != identity.end();
-        if (wanted && !column.generated) names.push_back(quote(column.name));
-      }
+    list += list.empty() ? "TABLE " : ", ";
+    list += table.from();
+    if (!settings.columns.empty() && table.identity != ReplicaIdentity::full) {
+      std::vector<std::string> names = columns_in_stream(table);
+      for (auto& name : names) name = quote(name);
       list += fmt::format(" ({})", fmt::join(names, ", "));
     }
     if (!settings.condition.empty()) list += fmt::format(" WHERE ({})", settings.condition);
   }
-  TRY(connection.query(fmt::format("CREATE PUBLICATION {} FOR {} WITH (publish_via_partition_root = true)",
-                                   quote(settings.publication), list)));
-  TRY(connection.query(fmt::format("COMMENT ON PUBLICATION {} IS {}", quote(settings.publication), quote_text(kOurs))));
+  return list;
+}
+
+// With a filter on any other column the server refuses every UPDATE and DELETE of the table, whoever makes it.
+Result<void> check_filter(Connection& connection, const SourceSettings& settings, const std::vector<Table>& tables) {
+  if (settings.condition.empty()) return {};
+  for (const auto& table : tables) {
+    auto rows = TRY(connection.query(
+        fmt::format("SELECT DISTINCT a.attname FROM pg_catalog.pg_publication p "
+                    "JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid "
+                    "CROSS JOIN LATERAL regexp_matches(r.prqual::text, ':varattno (\\d+)', 'g') AS used "
+                    "JOIN pg_catalog.pg_attribute a ON a.attrelid = r.prrelid AND a.attnum = used[1]::int "
+                    "WHERE p.pubname = {} AND r.prrelid = {} ORDER BY 1",
+                    quote_text(settings.publication), table.oid)));
+    const auto& identity = table.identity_columns;
+    for (int i = 0; i < rows.rows(); ++i) {
+      if (std::find(identity.begin(), identity.end(), rows.text(i, 0)) != identity.end()) continue;
+      return user_error(
+          "{}: where needs column '{}' of {}, which is not in its replica identity, so that the server would refuse "
+          "every UPDATE and DELETE of the table; ALTER TABLE {} REPLICA IDENTITY FULL, or say WHERE in the statement "
+          "instead",
+          connection.where(), rows.text(i, 0), table.name.plain(), table.name.quoted());
+    }
+  }
   return {};
 }
 
-}  // namespace
+Result<void> create(Connection& connection, const SourceSettings& settings, const std::vector<Table>& tables) {
+  TRY(connection.query(fmt::format("CREATE PUBLICATION {} FOR {} WITH (publish_via_partition_root = true)",
+                                   quote(settings.publication), table_list(settings, tables))));
+  TRY(connection.query(
+      fmt::format("COMMENT ON PUBLICATION {} IS {}", quote(settings.publication), quote_text(comment_for(settings)))));
+  return check_filter(connection, settings, tables);
+}
 
-Result<std::string> check_publication(Connection& connection, const SourceSettings& settings,
-                                      const std::vector<Table>& tables) {
+// What is as it has to be the server leaves alone.
+Result<void> alter(Connection& connection, const SourceSettings& settings, const std::vector<Table>& tables) {
+  const std::string name = quote(settings.publication);
+  TRY(connection.query(fmt::format("ALTER PUBLICATION {} SET {}", name, table_list(settings, tables))));
+  TRY(
+      connection.query(fmt::format("ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate', "
+                                   "publish_via_partition_root = true)",
+                                   name)));
+  TRY(connection.query(fmt::format("COMMENT ON PUBLICATION {} IS {}", name, quote_text(comment_for(settings)))));
+  return check_filter(connection, settings, tables);
+}
+
+Error not_published(const Connection& connection, const Publication& found, const SourceSettings& settings,
+                    const Table& table) {
   const std::string& name = settings.publication;
-  auto found = TRY(connection.query(
-      fmt::format("SELECT oid, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot, puballtables FROM "
-                  "pg_catalog.pg_publication WHERE pubname = {}",
-                  quote_text(name))));
-  if (found.rows() == 0) return std::string();
-  std::string definition;
-  for (int column = 1; column < found.columns(); ++column) definition += found.text(0, column);
+  if (found.comment.starts_with(ours_for(settings))) {
+    return refused(
+        "{}: publication '{}' does not publish {}, so that changes may be missing; 'sluice reset' the pipeline to "
+        "publish it and to copy the tables again",
+        connection.where(), name, table.name.plain());
+  }
+  if (table.is_partitioned && !found.as_roots) {
+    return user_error(
+        "{}: publication '{}' sends the changes of {} under its partitions' names; ALTER PUBLICATION {} SET "
+        "(publish_via_partition_root = true)",
+        connection.where(), name, table.name.plain(), quote(name));
+  }
+  return user_error("{}: publication '{}' does not publish {}; ALTER PUBLICATION {} ADD TABLE {}", connection.where(),
+                    name, table.name.plain(), quote(name), table.name.quoted());
+}
+
+// What it says about the tables, with the oids: one that was removed and made again did not publish in between.
+Result<std::string> digest_of(Connection& connection, const SourceSettings& settings, const Publication& found,
+                              const std::vector<Table>& tables) {
+  std::string definition = fmt::format("{}|{}", found.oid, found.flags);
   for (const auto& table : tables) {
     auto rows = TRY(connection.query(fmt::format(
-        "SELECT (SELECT count(*) FROM pg_catalog.pg_publication_tables t WHERE t.pubname = {} AND t.schemaname = {} "
-        "AND "
-        "t.tablename = {}), (SELECT to_jsonb(r)->>'prattrs' FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = {} "
-        "AND r.prrelid = {}), (SELECT to_jsonb(r)->>'prqual' FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = {} "
-        "AND r.prrelid = {})",
-        quote_text(name), quote_text(table.name.schema), quote_text(table.name.name), found.integer(0, 0), table.oid,
-        found.integer(0, 0), table.oid)));
-    if (rows.integer(0, 0) == 0) {
-      if (table.is_partitioned && found.text(0, 5) != "t") {
-        return user_error(
-            "{}: publication '{}' sends the changes of {} under its partitions' names; ALTER PUBLICATION {} SET "
-            "(publish_via_partition_root = true)",
-            connection.where(), name, table.name.plain(), quote(name));
-      }
-      return user_error("{}: publication '{}' does not publish {}; ALTER PUBLICATION {} ADD TABLE {}",
-                        connection.where(), name, table.name.plain(), quote(name), table.name.quoted());
-    }
-    definition += fmt::format("|{}|{}|{}", table.name.plain(), rows.text(0, 1), rows.text(0, 2));
+        "SELECT r.oid, to_jsonb(r)->>'prattrs', to_jsonb(r)->>'prqual' FROM pg_catalog.pg_publication_tables t LEFT "
+        "JOIN pg_catalog.pg_publication_rel r ON r.prpubid = {} AND r.prrelid = {} WHERE t.pubname = {} AND "
+        "t.schemaname = {} AND t.tablename = {}",
+        found.oid, table.oid, quote_text(settings.publication), quote_text(table.name.schema),
+        quote_text(table.name.name))));
+    if (rows.rows() == 0) return not_published(connection, found, settings, table);
+    definition += fmt::format("|{}|{}|{}|{}|{}", table.name.plain(), table.oid, rows.text(0, 0), rows.text(0, 1),
+                              rows.text(0, 2));
   }
   return digest(definition);
 }
 
-Result<std::string> ensure_publication(Connection& connection, const SourceSettings& settings,
-                                       const std::vector<Table>& tables) {
-  auto known = TRY(check_publication(connection, settings, tables));
-  if (!known.empty()) return known;
-  TRY(create(connection, settings, tables).while_doing("creating the publication"));
-  return check_publication(connection, settings, tables);
+// Does the stream have the rows and columns that the copy has? The server writes a filter in its own words, which are
+// asked for where somebody else made it.
+Result<void> compare_table(Connection& connection, const SourceSettings& settings, const Publication& found,
+                           const Table& table) {
+  const std::string& name = settings.publication;
+  std::string needed;
+  for (const auto& column : columns_in_stream(table)) needed += (needed.empty() ? "" : ", ") + quote_text(column);
+  auto rows = TRY(connection.query(fmt::format(
+      "SELECT to_jsonb(t)->>'rowfilter', (SELECT min(name) FROM unnest(ARRAY[{}]::text[]) AS name WHERE NOT "
+      "to_jsonb(t)->'attnames' ? name) FROM pg_catalog.pg_publication_tables t WHERE t.pubname = {} AND t.schemaname = "
+      "{} AND t.tablename = {}",
+      needed, quote_text(name), quote_text(table.name.schema), quote_text(table.name.name))));
+  if (rows.rows() == 0) return not_published(connection, found, settings, table);
+  if (!rows.is_null(0, 1)) {
+    return user_error(
+        "{}: publication '{}' leaves out column '{}' of {}; name the columns that it has with columns, or ALTER "
+        "PUBLICATION {} SET TABLE … with all that are read",
+        connection.where(), name, rows.text(0, 1), table.name.plain(), quote(name));
+  }
+  const std::string_view filter = rows.text(0, 0);
+  const std::string& asked = settings.condition;
+  if (filter == asked || filter == "(" + asked + ")") return {};
+  if (filter.empty()) {
+    return user_error(
+        "{}: publication '{}' sends the changes of all rows of {}, and where asks for some; leave out where and say "
+        "WHERE in the statement, or give the publication that filter",
+        connection.where(), name, table.name.plain());
+  }
+  return user_error(
+      "{}: publication '{}' sends only the changes of rows of {} with {}, and the copy would read {}; write where := "
+      "{}, or take the filter out of the publication",
+      connection.where(), name, table.name.plain(), filter, asked.empty() ? std::string("all") : "those with " + asked,
+      quote_text(filter));
 }
 
-Result<void> drop_publication(Connection& connection, const std::string& name) {
-  auto rows = TRY(connection.query(fmt::format(
-      "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = {} AND obj_description(oid, 'pg_publication') = {}",
-      quote_text(name), quote_text(kOurs))));
-  if (rows.rows() == 0) return {};
-  TRY(connection.query("DROP PUBLICATION IF EXISTS " + quote(name)));
+Result<void> compare(Connection& connection, const SourceSettings& settings, const Publication& found,
+                     const std::vector<Table>& tables) {
+  for (const auto& table : tables) TRY(compare_table(connection, settings, found, table));
+  if (found.left_out.empty()) return {};
+  return user_error(
+      "{}: publication '{}' does not publish {}; ALTER PUBLICATION {} SET (publish = 'insert, update, delete, "
+      "truncate')",
+      connection.where(), settings.publication, found.left_out, quote(settings.publication));
+}
+
+}  // namespace
+
+Result<void> check_publication(Connection& connection, const SourceSettings& settings,
+                               const std::vector<Table>& tables) {
+  const auto found = TRY(find_publication(connection, settings.publication));
+  if (!found || found->comment.starts_with(ours_for(settings))) return {};
+  return compare(connection, settings, *found, tables);
+}
+
+Result<EnsuredPublication> ensure_publication(Connection& connection, const SourceSettings& settings,
+                                              const std::vector<Table>& tables, bool goes_on) {
+  const std::string& name = settings.publication;
+  TRY(connection.query("BEGIN"));  // an error closes the connection, and nothing was done
+  auto found = TRY(find_publication(connection, name));
+  const bool is_ours = found && found->comment.starts_with(ours_for(settings));
+  EnsuredPublication out;
+  if (!found && goes_on) {
+    return refused(
+        "{}: publication '{}' is gone, so that changes may be missing; 'sluice reset' the pipeline to copy the tables "
+        "again",
+        connection.where(), name);
+  }
+  if (!found) {
+    TRY(create(connection, settings, tables).while_doing("creating the publication"));
+  } else if (!is_ours) {
+    TRY(compare(connection, settings, *found, tables));
+  } else if (!goes_on) {
+    const auto before = digest_of(connection, settings, *found, tables);
+    TRY(alter(connection, settings, tables).while_doing("altering the publication"));
+    found = TRY(find_publication(connection, name));
+    out.is_altered = !before.ok() || before.value() != TRY(digest_of(connection, settings, *found, tables));
+  } else if (found->comment != comment_for(settings)) {
+    return refused(
+        "{}: publication '{}' was made for another where or other columns, and what was copied is that, too; 'sluice "
+        "reset' the pipeline to copy the tables again",
+        connection.where(), name);
+  }
+  if (!found) found = TRY(find_publication(connection, name));
+  out.digest = TRY(digest_of(connection, settings, *found, tables));
+  TRY(connection.query("COMMIT"));
+  return out;
+}
+
+Result<void> drop_publication(Connection& connection, const SourceSettings& settings) {
+  const auto found = TRY(find_publication(connection, settings.publication));
+  if (!found || !found->comment.starts_with(ours_for(settings))) return {};
+  TRY(connection.query("DROP PUBLICATION IF EXISTS " + quote(settings.publication)));
   return {};
 }
 

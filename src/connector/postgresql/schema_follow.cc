@@ -70,7 +70,7 @@ Result<FollowedSchemaStep> follow_relation(const postgres::pgoutput::Relation& r
   std::string added;
   for (size_t i = 0; i < relation.columns.size(); ++i) {
     const std::string& name = relation.columns[i].name;
-    if (!asked.empty() && !contains(asked, name) && !relation.columns[i].in_key) continue;
+    if (!asked.empty() && !contains(asked, name) && full->GetFieldIndex(name) < 0) continue;
     if (is_change_column(name)) {
       return refused(
           "column '{}' of {}.{} has a name that is reserved for change data; rename it, or leave it out of "

@@ -75,6 +75,13 @@ Result<void> check_slot(const Connection& connection, const std::string& name, c
         "changes between are missing; 'sluice reset' the pipeline to copy the tables again",
         where, name, lsn_text(slot.confirmed_lsn), lsn_text(saved->place.lsn));
   }
+  // Only what is in the log on disk is ever sent, so that a crash takes nothing of it back.
+  if (saved && slot.current_lsn != 0 && saved->place.lsn > slot.current_lsn) {
+    return refused(
+        "{}: the server's log ends at {} and this pipeline stands at {}: the server was restored from an older state, "
+        "and what was delivered since did not happen there; 'sluice reset' the pipeline to copy the tables again",
+        where, lsn_text(slot.current_lsn), lsn_text(saved->place.lsn));
+  }
   return {};
 }
 

@@ -261,7 +261,7 @@ Result<std::vector<KeyRange>> cut_range(Connection& connection, const Table& tab
       "SELECT {0} FROM (SELECT {1}, row_number() OVER (ORDER BY {1}) AS sluice_n, count(*) OVER () AS sluice_all "
       "FROM {2} TABLESAMPLE SYSTEM ({3:.4f}) REPEATABLE (1){4}) AS sample "
       "WHERE sluice_n % greatest(1, sluice_all / {5:.0f}) = 0 ORDER BY {1}",
-      texts, keys, table.name.quoted(), percent, condition.empty() ? "" : " WHERE " + condition, pieces)));
+      texts, keys, table.from(), percent, condition.empty() ? "" : " WHERE " + condition, pieces)));
   std::vector<KeyRange> out;
   KeyRange piece = range;
   for (int i = 0; i < found.rows(); ++i) {

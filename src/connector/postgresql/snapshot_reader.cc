@@ -57,8 +57,8 @@ class SnapshotReader final : public Reader {
       columns.push_back(column);
     }
     if (columns.empty()) columns.push_back(read.table.columns.at(0));
-    std::string sql = fmt::format("SELECT {} FROM {}", postgres::CopyDecoder::select_list(columns, plan_->types),
-                                  read.table.name.quoted());
+    std::string sql =
+        fmt::format("SELECT {} FROM {}", postgres::CopyDecoder::select_list(columns, plan_->types), read.table.from());
     std::string condition = read.key ? read.key->condition(chunk.range) : std::string();
     if (!plan_->condition.empty()) condition += (condition.empty() ? "(" : " AND (") + plan_->condition + ")";
     if (!condition.empty()) sql += " WHERE " + condition;
