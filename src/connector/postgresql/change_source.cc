@@ -72,7 +72,8 @@ class ChangeSource final : public Source, public ReportsLag {
   Result<void> check_saved(Connection& connection, const std::string& publication);
   Result<void> follow(Context& context, Connection& connection);
   Result<std::optional<SlotState>> find_free_slot(Context& context, Connection& connection);
-  Result<void> open_slot(Context& context, Connection& connection, bool anew);
+  Result<std::optional<SlotState>> find_usable_slot(Context& context, Connection& connection);
+  Result<void> open_slot(Context& context, Connection& connection);
   Result<std::unique_ptr<Reader>> create_stream_reader(Context& context);
   [[nodiscard]] std::string start_statement(int version, bool binary) const;
   [[nodiscard]] std::string application() const;
@@ -197,21 +198,21 @@ Result<std::optional<SlotState>> ChangeSource::find_free_slot(Context& context, 
   }
 }
 
-// `anew`: what was sent under the former publication is not what is asked for; all of that is copied.
-Result<void> ChangeSource::open_slot(Context& context, Connection& connection, bool anew) {
+// Fault::user or refused where there is one that cannot be read from.
+Result<std::optional<SlotState>> ChangeSource::find_usable_slot(Context& context, Connection& connection) {
   auto slot = TRY(find_free_slot(context, connection));
+  if (!slot) return slot;
   const auto database = TRY(connection.query("SELECT current_database()"));
-  if (slot && slot->database != database.text(0, 0)) {
+  if (slot->database != database.text(0, 0)) {
     return user_error("{}: slot '{}' belongs to database '{}'; name another with slot", connection.where(),
                       settings_.slot, slot->database);
   }
-  if (slot) {
-    TRY(check_slot(connection, settings_.slot, *slot, resumed_ ? std::optional(from_) : std::nullopt, application()));
-  }
-  if (slot && anew && !resumed_) {
-    TRY(drop_slot(connection, settings_.slot));
-    slot.reset();
-  }
+  TRY(check_slot(connection, settings_.slot, *slot, resumed_ ? std::optional(from_) : std::nullopt, application()));
+  return slot;
+}
+
+Result<void> ChangeSource::open_slot(Context& context, Connection& connection) {
+  const auto slot = TRY(find_usable_slot(context, connection));
   if (slot) {
     if (!resumed_) from_.place = {slot->confirmed_lsn, 0};
     return {};
@@ -232,12 +233,18 @@ Result<void> ChangeSource::open_slot(Context& context, Connection& connection, b
 Result<void> ChangeSource::follow(Context& context, Connection& connection) {
   std::vector<CatalogTable> tables;
   for (const auto& [name, table] : tables_.all()) tables.push_back(table.table);
-  // The publication comes first: pgoutput looks for it in the catalog as it was at each change.
+  TRY(connection.query("BEGIN"));  // an error closes the connection, and nothing was done
   const auto publication = TRY(ensure_publication(connection, settings_, tables, is_known()));
   TRY(check_saved(connection, publication.digest));
+  // What a slot sends of the time before is what the former publication said; all of that is copied.
+  if (publication.is_altered && !resumed_ && TRY(find_usable_slot(context, connection))) {
+    TRY(drop_slot(connection, settings_.slot));
+  }
+  TRY(connection.query("COMMIT"));
   if (!resumed_) from_.no_snapshot = settings_.snapshot == SnapshotMode::never;
   crash_point("postgresql.published");
-  TRY(open_slot(context, connection, publication.is_altered));
+  // The publication came first: pgoutput looks for it in the catalog as it was at each change.
+  TRY(open_slot(context, connection));
   crash_point("postgresql.slot");
   return {};
 }

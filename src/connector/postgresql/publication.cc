@@ -9,23 +9,14 @@ namespace {
 using postgres::quote;
 using postgres::quote_text;
 
-// What our own publications carry, so that nobody else's is altered or dropped, and what they were made for, so that it
-// is seen when a pipeline that goes on asks for something else.
-std::string ours_for(const SourceSettings& settings) {
-  return fmt::format("made by sluice for {}, ", settings.pipeline);
-}
+// What our own publications carry, so that nobody else's is altered or dropped.
+std::string ours(const SourceSettings& settings) { return "made by sluice for " + settings.pipeline; }
 
 // FNV-1a: it has to be the same in every version of this program, and nothing more.
 std::string digest(std::string_view text) {
   uint64_t hash = 14695981039346656037ULL;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   return fmt::format("{:016x}", hash);
-}
-
-std::string comment_for(const SourceSettings& settings) {
-  std::vector<std::string> columns = settings.columns;
-  std::sort(columns.begin(), columns.end());
-  return ours_for(settings) + digest(fmt::format("{}|{}", settings.condition, fmt::join(columns, ",")));
 }
 
 // A row of pg_publication.
@@ -114,7 +105,7 @@ Result<void> create(Connection& connection, const SourceSettings& settings, cons
   TRY(connection.query(fmt::format("CREATE PUBLICATION {} FOR {} WITH (publish_via_partition_root = true)",
                                    quote(settings.publication), table_list(settings, tables))));
   TRY(connection.query(
-      fmt::format("COMMENT ON PUBLICATION {} IS {}", quote(settings.publication), quote_text(comment_for(settings)))));
+      fmt::format("COMMENT ON PUBLICATION {} IS {}", quote(settings.publication), quote_text(ours(settings)))));
   return check_filter(connection, settings, tables);
 }
 
@@ -126,14 +117,13 @@ Result<void> alter(Connection& connection, const SourceSettings& settings, const
       connection.query(fmt::format("ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate', "
                                    "publish_via_partition_root = true)",
                                    name)));
-  TRY(connection.query(fmt::format("COMMENT ON PUBLICATION {} IS {}", name, quote_text(comment_for(settings)))));
   return check_filter(connection, settings, tables);
 }
 
 Error not_published(const Connection& connection, const Publication& found, const SourceSettings& settings,
                     const Table& table) {
   const std::string& name = settings.publication;
-  if (found.comment.starts_with(ours_for(settings))) {
+  if (found.comment == ours(settings)) {
     return refused(
         "{}: publication '{}' does not publish {}, so that changes may be missing; 'sluice reset' the pipeline to "
         "publish it and to copy the tables again",
@@ -217,47 +207,38 @@ Result<void> compare(Connection& connection, const SourceSettings& settings, con
 Result<void> check_publication(Connection& connection, const SourceSettings& settings,
                                const std::vector<Table>& tables) {
   const auto found = TRY(find_publication(connection, settings.publication));
-  if (!found || found->comment.starts_with(ours_for(settings))) return {};
+  if (!found || found->comment == ours(settings)) return {};
   return compare(connection, settings, *found, tables);
 }
 
 Result<EnsuredPublication> ensure_publication(Connection& connection, const SourceSettings& settings,
                                               const std::vector<Table>& tables, bool goes_on) {
-  const std::string& name = settings.publication;
-  TRY(connection.query("BEGIN"));  // an error closes the connection, and nothing was done
-  auto found = TRY(find_publication(connection, name));
-  const bool is_ours = found && found->comment.starts_with(ours_for(settings));
-  EnsuredPublication out;
+  auto found = TRY(find_publication(connection, settings.publication));
   if (!found && goes_on) {
     return refused(
         "{}: publication '{}' is gone, so that changes may be missing; 'sluice reset' the pipeline to copy the tables "
         "again",
-        connection.where(), name);
+        connection.where(), settings.publication);
   }
+  EnsuredPublication out;
   if (!found) {
     TRY(create(connection, settings, tables).while_doing("creating the publication"));
-  } else if (!is_ours) {
+  } else if (found->comment != ours(settings)) {
     TRY(compare(connection, settings, *found, tables));
   } else if (!goes_on) {
     const auto before = digest_of(connection, settings, *found, tables);
     TRY(alter(connection, settings, tables).while_doing("altering the publication"));
-    found = TRY(find_publication(connection, name));
+    found = TRY(find_publication(connection, settings.publication));
     out.is_altered = !before.ok() || before.value() != TRY(digest_of(connection, settings, *found, tables));
-  } else if (found->comment != comment_for(settings)) {
-    return refused(
-        "{}: publication '{}' was made for another where or other columns, and what was copied is that, too; 'sluice "
-        "reset' the pipeline to copy the tables again",
-        connection.where(), name);
   }
-  if (!found) found = TRY(find_publication(connection, name));
+  if (!found) found = TRY(find_publication(connection, settings.publication));
   out.digest = TRY(digest_of(connection, settings, *found, tables));
-  TRY(connection.query("COMMIT"));
   return out;
 }
 
 Result<void> drop_publication(Connection& connection, const SourceSettings& settings) {
   const auto found = TRY(find_publication(connection, settings.publication));
-  if (!found || !found->comment.starts_with(ours_for(settings))) return {};
+  if (!found || found->comment != ours(settings)) return {};
   TRY(connection.query("DROP PUBLICATION IF EXISTS " + quote(settings.publication)));
   return {};
 }

@@ -16,7 +16,7 @@ struct EnsuredPublication {
 };
 // Creates it for `tables` when there is none (partitions as their root). One that this pipeline made is altered to what
 // the settings ask for; somebody else's has to be that already: Fault::user says what differs. A pipeline that goes on
-// from a position needs the one that it had: Fault::refused.
+// from a position needs the one that it had: Fault::refused. In the caller's transaction.
 Result<EnsuredPublication> ensure_publication(Connection& connection, const SourceSettings& settings,
                                               const std::vector<Table>& tables, bool goes_on);
 // Somebody else's that is there. Changes nothing.
