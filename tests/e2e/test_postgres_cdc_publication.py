@@ -121,3 +121,20 @@ def test_a_table_that_inherits_from_another_is_a_table_of_its_own(sluice, postgr
     for table, id, v in (("a", 1, "one"), ("b", 2, "two")):
         assert [(row["_op"], row["id"], row["v"]) for row in changes(sluice.folder / table)] == [
             ("snapshot", id, v), ("update", id, v + "!")]
+
+
+@pytest.mark.parametrize("identity, note", [
+    ("USING INDEX t_k", "public.t: the primary key is not in the replica identity, so that a change of it alone is not "
+                        "seen; a sink's key should be k"),
+    ("FULL", None),
+])
+def test_a_key_whose_changes_are_not_seen_is_told_of(sluice, postgres, identity, note):
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY, k int NOT NULL)")
+    postgres.execute("CREATE UNIQUE INDEX t_k ON t (k)")
+    postgres.execute(f"ALTER TABLE t REPLICA IDENTITY {identity}")
+    checked = sluice("check", "-e", stream(changes_of(postgres))).stdout
+    assert note in checked if note else "key" not in checked, checked
+    if note is None:
+        postgres.execute("ALTER TABLE t DROP CONSTRAINT t_pkey")
+        assert "without a primary key every UPDATE is one of the same row" in sluice(
+            "check", "-e", stream(changes_of(postgres))).stdout
