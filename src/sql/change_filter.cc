@@ -17,6 +17,98 @@ const arrow::StringArray* text_column(const arrow::RecordBatch& batch, std::stri
   return static_cast<const arrow::StringArray*>(batch.column(index).get());
 }
 
+// The column of the changes that `names` is, all of it; empty: a part of one, the whole row, or another input's.
+std::string whole_column(const Names& names, const SelectInfo& info, const arrow::Schema& changes) {
+  const auto found = resolve(names, info.inputs[0].alias, changes);
+  return found && found->complete && found->path.size() == 1 ? found->path[0] : "";
+}
+
+std::string_view name_in_output(const SelectItem& item) {
+  return item.alias.empty() && !item.column.empty() ? item.column.back() : item.alias;
+}
+
+// The column of the changes that an output column passes through, or -1.
+int source_of(const arrow::Field& field, const SelectInfo& info, const arrow::Schema& changes) {
+  std::string source = field.name();
+  for (const auto& item : info.items) {
+    const bool named =
+        item.kind == SelectItem::Kind::column && equals_ignoring_case(name_in_output(item), field.name());
+    if (named) source = whole_column(item.column, info, changes);
+    if (item.kind == SelectItem::Kind::computed && item.alias == field.name()) source.clear();
+  }
+  const int index = source.empty() ? -1 : changes.GetFieldIndex(source);
+  return index >= 0 && changes.field(index)->type()->Equals(field.type()) ? index : -1;
+}
+
+// What the items of a SELECT list do with one column of the changes.
+struct Passage {
+  int64_t by_name = 0;
+  int64_t by_star = 0;
+  bool replaced = false;  // another value has its name in the output
+};
+
+Passage passage_of(const std::string& column, const SelectInfo& info, const arrow::Schema& changes) {
+  Passage out;
+  for (const auto& item : info.items) {
+    const bool is_it = item.kind == SelectItem::Kind::column && whole_column(item.column, info, changes) == column;
+    const bool of_changes = item.relation.empty() || equals_ignoring_case(item.relation, info.inputs[0].alias);
+    if (item.kind == SelectItem::Kind::star && of_changes) ++out.by_star;
+    if (is_it && (item.alias.empty() || item.alias == column)) ++out.by_name;
+    if (!is_it && name_in_output(item) == column) out.replaced = true;
+  }
+  return out;
+}
+
+// Reads every column in a way that cannot be told from the names: a row as a value, f(COLUMNS(*)), * RENAME (…).
+bool reads_whole_rows(const SelectInfo& info) {
+  bool star = false;
+  for (const auto& item : info.items) {
+    if (item.reads_all) return true;
+    star = star || item.kind == SelectItem::Kind::star || item.kind == SelectItem::Kind::opaque;
+  }
+  return info.all_columns && !star;
+}
+
+// Columns that an update must not leave out: conditions and expressions read them, or they come out under names that
+// `_unchanged` does not have, so that a target would not know that its own value stays.
+std::vector<std::string> columns_in_use(const SelectInfo& info, const arrow::Schema& changes,
+                                        const arrow::Schema& output) {
+  const bool all = reads_whole_rows(info);
+  const bool marked = output.GetFieldIndex(std::string(kUnchangedColumn)) >= 0;
+  std::vector<std::string> used;
+  for (const auto& field : output.fields()) {  // other values under names that the changes may have, too
+    if (changes.GetFieldIndex(field->name()) < 0) used.push_back(field->name());
+  }
+  for (const auto& field : changes.fields()) {
+    const auto& name = field->name();
+    const int64_t read = std::count_if(info.columns.begin(), info.columns.end(), [&](const Names& names) {
+      const auto found = resolve(names, info.inputs[0].alias, changes);
+      return found && (found->path.empty() || found->path[0] == name);
+    });
+    const auto passage = passage_of(name, info, changes);
+    const bool unmarked = !marked && output.GetFieldIndex(name) >= 0;
+    if (all || unmarked || passage.replaced || read > passage.by_name || passage.by_name + passage.by_star > 1) {
+      used.push_back(name);
+    }
+  }
+  return used;
+}
+
+// The names in `_unchanged`, which sources write as text or as a list.
+std::vector<std::string> left_out(const arrow::Array& unchanged, int64_t row) {
+  if (unchanged.IsNull(row)) return {};
+  if (unchanged.type_id() == arrow::Type::STRING) {
+    return list_of_names(static_cast<const arrow::StringArray&>(unchanged).GetView(row));
+  }
+  std::vector<std::string> names;
+  if (unchanged.type_id() != arrow::Type::LIST) return names;
+  const auto& lists = static_cast<const arrow::ListArray&>(unchanged);
+  if (lists.value_type()->id() != arrow::Type::STRING) return names;
+  const auto& values = static_cast<const arrow::StringArray&>(*lists.values());
+  for (int64_t i = lists.value_offset(row); i < lists.value_offset(row + 1); ++i) names.emplace_back(values.GetView(i));
+  return names;
+}
+
 // The rows of several batches of one schema, put together in any order.
 class Picked {
  public:
@@ -54,16 +146,19 @@ class Picked {
 
 class ChangeLane final : public Transform {
  public:
-  ChangeLane(std::shared_ptr<const ChangeFilter> filter, std::unique_ptr<Transform> rows)
-      : filter_(std::move(filter)), rows_(std::move(rows)) {}
+  ChangeLane(std::shared_ptr<const ChangeFilter> filter, std::shared_ptr<const LookupJoin> lookups,
+             std::unique_ptr<Transform> rows)
+      : filter_(std::move(filter)), lookups_(std::move(lookups)), rows_(std::move(rows)) {}
 
   Result<BatchPtr> apply(Context& context, const BatchPtr& input, std::vector<Reject>* rejects) override {
     TRY(filter_->refuse_missing_values(*input));
     std::vector<Reject> failed;
+    auto repeats = lookup_that_repeats();
     auto kept = TRY(rows_->apply(context, input, &failed));
-    if (failed.empty()) return filter_->decide(input, kept);
-    // A row that fails is missing from `kept` as one that the condition drops is: one by one there is no mistaking
-    // them.
+    if (repeats.empty()) repeats = lookup_that_repeats();  // it may have been loaded anew in between
+    if (failed.empty() && repeats.empty()) return filter_->decide(input, kept, repeats);
+    // A row that fails is missing from `kept` as one that the condition drops is, and a lookup may make several rows of
+    // one while the condition leaves one of them: one by one there is no mistaking them.
     arrow::RecordBatchVector parts;
     const auto* ops = text_column(*input, kOpColumn);
     for (int64_t row = 0; row < input->num_rows();) {
@@ -71,7 +166,7 @@ class ChangeLane final : public Transform {
       auto one = input->Slice(row, rows);
       std::vector<Reject> own;
       auto result = TRY(rows_->apply(context, one, &own));
-      if (own.empty()) parts.push_back(TRY(filter_->decide(one, result)));
+      if (own.empty()) parts.push_back(TRY(filter_->decide(one, result, repeats)));
       if (!own.empty()) rejects->push_back(std::move(own.back()));
       row += rows;
     }
@@ -80,7 +175,10 @@ class ChangeLane final : public Transform {
   }
 
  private:
+  [[nodiscard]] std::string lookup_that_repeats() const { return lookups_ == nullptr ? "" : lookups_->repeats(); }
+
   std::shared_ptr<const ChangeFilter> filter_;
+  std::shared_ptr<const LookupJoin> lookups_;
   std::unique_ptr<Transform> rows_;
 };
 
@@ -90,7 +188,7 @@ Result<std::shared_ptr<const ChangeFilter>> ChangeFilter::make(const SelectInfo&
                                                                const SchemaPtr& output) {
   const bool drops_rows = info.has_where || !info.lookups.empty();
   const bool leaves_out = input.GetFieldIndex(std::string(kUnchangedColumn)) >= 0;
-  if (input.GetFieldIndex(std::string(kOpColumn)) < 0 || (!drops_rows && (info.plain || !leaves_out))) {
+  if (input.GetFieldIndex(std::string(kOpColumn)) < 0 || (!drops_rows && !leaves_out)) {
     return std::shared_ptr<const ChangeFilter>();
   }
   auto out = std::make_shared<ChangeFilter>();
@@ -103,51 +201,27 @@ Result<std::shared_ptr<const ChangeFilter>> ChangeFilter::make(const SelectInfo&
         "its own name; leave it out of the SELECT list, and it rides along",
         name);
   }
-  for (const auto& field : output->fields()) {
-    std::string source = field->name();
-    for (const auto& item : info.items) {
-      const bool named = item.kind == SelectItem::Kind::column && !item.column.empty() &&
-                         equals_ignoring_case(item.alias.empty() ? item.column.back() : item.alias, field->name());
-      if (named) source = item.column.back();
-      if (item.kind == SelectItem::Kind::computed && item.alias == field->name()) source.clear();
-    }
-    int index = source.empty() ? -1 : input.GetFieldIndex(source);
-    if (index >= 0 && !input.field(index)->type()->Equals(field->type())) index = -1;
-    out->sources_.push_back(index);
-  }
-  for (const auto& simple : info.filter) out->used_.push_back(simple.column.back());
-  if (!info.plain || !info.filter_is_simple) {
-    for (const auto& column : info.columns) {
-      const bool passes =
-          info.filter_is_simple && std::any_of(info.items.begin(), info.items.end(), [&](const auto& item) {
-            return item.kind == SelectItem::Kind::column && !item.column.empty() && item.column.back() == column.back();
-          });
-      if (!passes) out->used_.push_back(column.back());
-    }
-  }
+  for (const auto& field : output->fields()) out->sources_.push_back(source_of(*field, info, input));
+  if (leaves_out) out->used_ = columns_in_use(info, input, *output);
   return std::shared_ptr<const ChangeFilter>(std::move(out));
 }
 
 Result<void> ChangeFilter::refuse_missing_values(const arrow::RecordBatch& changes) const {
-  const auto* unchanged = text_column(changes, kUnchangedColumn);
+  const auto unchanged = changes.GetColumnByName(std::string(kUnchangedColumn));
   if (unchanged == nullptr || used_.empty() || unchanged->null_count() == unchanged->length()) return {};
   for (int64_t row = 0; row < unchanged->length(); ++row) {
-    if (unchanged->IsNull(row)) continue;
-    for (const auto& name : list_of_names(unchanged->GetView(row))) {
-      for (const auto& used : used_) {
-        if (!equals_ignoring_case(used, name)) continue;
-        return refused(
-            "an update does not carry column '{}', which it left as it was, and the statement compares or computes "
-            "with "
-            "it; ALTER TABLE … REPLICA IDENTITY FULL at the source",
-            name);
-      }
+    for (const auto& name : left_out(*unchanged, row)) {
+      if (std::find(used_.begin(), used_.end(), name) == used_.end()) continue;
+      return refused(
+          "an update does not carry column '{}', which it left as it was, and the statement compares it, computes with "
+          "it or gives it another name; ALTER TABLE … REPLICA IDENTITY FULL at the source",
+          name);
     }
   }
   return {};
 }
 
-Result<BatchPtr> ChangeFilter::decide(const BatchPtr& changes, const BatchPtr& kept) const {
+Result<BatchPtr> ChangeFilter::decide(const BatchPtr& changes, const BatchPtr& kept, const std::string& repeats) const {
   if (!drops_rows_) return kept;
   const auto* ops = text_column(*changes, kOpColumn);
   const auto* places = text_column(*changes, kPosColumn);
@@ -193,12 +267,18 @@ Result<BatchPtr> ChangeFilter::decide(const BatchPtr& changes, const BatchPtr& k
       out.add(has_before ? kept : plain, has_before ? before : row, "delete");
     }
   }
-  return out.finish();
+  if (next == kept->num_rows()) return out.finish();
+  if (repeats.empty()) return bug("a statement made more rows than there were changes");
+  return refused(
+      "{}: a change found several rows with its key there and can become one only; make the key unique, or let WHERE "
+      "leave one of them",
+      repeats);
 }
 
 std::unique_ptr<Transform> make_change_lane(std::shared_ptr<const ChangeFilter> filter,
+                                            std::shared_ptr<const LookupJoin> lookups,
                                             std::unique_ptr<Transform> rows) {
-  return std::make_unique<ChangeLane>(std::move(filter), std::move(rows));
+  return std::make_unique<ChangeLane>(std::move(filter), std::move(lookups), std::move(rows));
 }
 
 }  // namespace sluice::sql

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "port/transform.h"
+#include "sql/lookup_join.h"
 #include "sql/select.h"
 
 namespace sluice::sql {
@@ -21,20 +22,22 @@ class ChangeFilter {
   static Result<std::shared_ptr<const ChangeFilter>> make(const SelectInfo& info, const arrow::Schema& input,
                                                           const SchemaPtr& output);
 
-  // `kept` is what the statement makes of `changes`: a part of their rows, in order.
-  [[nodiscard]] Result<BatchPtr> decide(const BatchPtr& changes, const BatchPtr& kept) const;
+  // `kept` is what the statement makes of `changes`: a part of their rows, in order. `repeats` is the lookup that may
+  // have made several rows of one.
+  [[nodiscard]] Result<BatchPtr> decide(const BatchPtr& changes, const BatchPtr& kept,
+                                        const std::string& repeats) const;
   // A value that a row does not carry cannot be compared or computed with.
   [[nodiscard]] Result<void> refuse_missing_values(const arrow::RecordBatch& changes) const;
 
  private:
   SchemaPtr output_;
   std::vector<int> sources_;       // of each output column: the input column that it passes through, or -1
-  std::vector<std::string> used_;  // columns in conditions and expressions
+  std::vector<std::string> used_;  // columns whose values a row has to carry, see columns_in_use
   bool drops_rows_ = false;
 };
 
-// `rows` is the statement's own transform.
+// `rows` is the statement's own transform, `lookups` what it joins with (or null).
 std::unique_ptr<Transform> make_change_lane(std::shared_ptr<const ChangeFilter> filter,
-                                            std::unique_ptr<Transform> rows);
+                                            std::shared_ptr<const LookupJoin> lookups, std::unique_ptr<Transform> rows);
 
 }  // namespace sluice::sql

@@ -127,14 +127,26 @@ Result<std::vector<BatchPtr>> LookupJoin::apply(const BatchPtr& driving) const {
   return batches;
 }
 
+std::string LookupJoin::shown_keys(const Step& step) {
+  std::vector<std::string> keys;
+  for (const auto& [left, right] : step.lookup->keys) keys.push_back(shown(left) + " = " + shown(right));
+  return fmt::format("{}", fmt::join(keys, " and "));
+}
+
+std::string LookupJoin::repeats() const {
+  std::lock_guard lock(mutex_);
+  for (const auto& step : steps_) {
+    if (!step.table->unique()) return fmt::format("lookup {} on {}", step.request.endpoint->text, shown_keys(step));
+  }
+  return "";
+}
+
 std::string LookupJoin::describe() const {
   std::string out;
   for (const auto& step : steps_) {
-    std::vector<std::string> keys;
-    for (const auto& [left, right] : step.lookup->keys) keys.push_back(shown(left) + " = " + shown(right));
     out +=
         fmt::format("lookup {}: {} on {}; {} rows in memory, keys {}\n", select_->info.inputs[step.lookup->input].alias,
-                    step.request.endpoint->text, fmt::join(keys, " and "), step.table->rows()->num_rows(),
+                    step.request.endpoint->text, shown_keys(step), step.table->rows()->num_rows(),
                     step.table->unique() ? "unique" : "not unique: a row may come out several times");
   }
   return out;

@@ -25,6 +25,9 @@ class LookupJoin {
   // Of equal length; row i of each belongs to row i of the others.
   Result<std::vector<BatchPtr>> apply(const BatchPtr& driving) const;
   [[nodiscard]] std::string describe() const;
+  // The first lookup that has a key in several rows, for an error: "lookup file('tags') on customer = customer"; empty:
+  // a row comes out once at most.
+  [[nodiscard]] std::string repeats() const;
 
  private:
   struct Key {
@@ -39,6 +42,7 @@ class LookupJoin {
     std::shared_ptr<const LookupTable> table;
   };
   Result<void> bind_step(Context& context, const Lookup& lookup);
+  static std::string shown_keys(const Step& step);
   Result<Key> find_left(const Names& names, const Lookup& lookup) const;
 
   std::shared_ptr<const Select> select_;

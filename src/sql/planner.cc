@@ -246,11 +246,24 @@ class Planner {
     return {};
   }
 
+  // What `key` of the sink says, unless each change is a row of its own.
+  static Result<std::vector<std::string>> keys_of(const PipelinePlan& plan) {
+    if (!plan.sink) return std::vector<std::string>();
+    const auto& options = plan.sink->request.options;
+    const auto mode = options.find("mode");
+    const auto key = options.find("key");
+    if (key == options.end() || (mode != options.end() && mode->second.value == "append")) {
+      return std::vector<std::string>();
+    }
+    const OptionSpec spec{.name = "key", .kind = OptionKind::list};
+    return TRY(OptionValues::parse("the sink", {&spec, 1}, OptionScope::sink, {*key})).list("key");
+  }
+
   Result<void> add_transform(const std::shared_ptr<Select>& select, PipelinePlan& plan) {
     const auto& info = select->info;
     const auto& refusal = info.not_row_wise;
     if (!refusal) {
-      plan.rows = make_row_select(select, engine_);
+      plan.rows = make_row_select(select, engine_, TRY(keys_of(plan)));
       plan.request.limit = info.flow_limit;
       return {};
     }

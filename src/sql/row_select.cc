@@ -101,8 +101,8 @@ class QueryLane : public Transform {
 
 class RowSelect : public RowTransform {
  public:
-  RowSelect(std::shared_ptr<const Select> select, std::shared_ptr<LazyEngine> engine)
-      : select_(std::move(select)), engine_(std::move(engine)) {}
+  RowSelect(std::shared_ptr<const Select> select, std::shared_ptr<LazyEngine> engine, std::vector<std::string> keys)
+      : select_(std::move(select)), engine_(std::move(engine)), keys_(std::move(keys)) {}
 
   Result<ReadRequest> request(Context&, const SchemaPtr& full, const ReadRequest& planned) override {
     full_ = full;
@@ -138,6 +138,7 @@ class RowSelect : public RowTransform {
   }
 
   Result<SchemaPtr> bind(Context& context, const SchemaPtr& input) override {
+    if (input->GetFieldIndex(std::string(kOpColumn)) >= 0) TRY(refuse_filled_keys());
     auto output = TRY(bind_rows(context, input));
     changes_ = TRY(ChangeFilter::make(select_->info, *input, output));
     return output;
@@ -167,7 +168,7 @@ class RowSelect : public RowTransform {
   Result<std::unique_ptr<Transform>> create(Context&, bool collect_rejects) override {
     auto rows = TRY(create_rows(collect_rejects));
     if (changes_ == nullptr) return rows;
-    return make_change_lane(changes_, std::move(rows));
+    return make_change_lane(changes_, lookups_, std::move(rows));
   }
 
   Result<std::unique_ptr<Transform>> create_rows(bool collect_rejects) {
@@ -189,7 +190,9 @@ class RowSelect : public RowTransform {
     return lookups_->refresh(context);
   }
 
-  [[nodiscard]] std::unique_ptr<RowTransform> another() const override { return make_row_select(select_, engine_); }
+  [[nodiscard]] std::unique_ptr<RowTransform> another() const override {
+    return make_row_select(select_, engine_, keys_);
+  }
 
   [[nodiscard]] std::string describe() const override {
     if (pass_) {
@@ -223,6 +226,20 @@ class RowSelect : public RowTransform {
     return {};
   }
 
+  // A DELETE carries the key of its table and NULL for the rest: a key that is made up for NULL deletes another row.
+  [[nodiscard]] Result<void> refuse_filled_keys() const {
+    for (const auto& item : select_->info.items) {
+      const bool is_key = std::any_of(keys_.begin(), keys_.end(),
+                                      [&](const auto& key) { return equals_ignoring_case(item.alias, key); });
+      if (!is_key || !item.fills_nulls) continue;
+      return user_error(
+          "{}: key column '{}' is computed in a way that may give a value for NULL, and a DELETE, which has NULL where "
+          "it does not carry a column, would then delete another row; SELECT the key as it is",
+          select_->script->position(select_->statement.select_begin), item.alias);
+    }
+    return {};
+  }
+
   // c.region of JOIN … AS c; unqualified names are taken for the driving side's when it has them.
   [[nodiscard]] bool belongs_to_lookup(const Names& names) const {
     return std::any_of(select_->info.lookups.begin(), select_->info.lookups.end(), [&](const Lookup& lookup) {
@@ -232,6 +249,7 @@ class RowSelect : public RowTransform {
 
   std::shared_ptr<const Select> select_;
   std::shared_ptr<LazyEngine> engine_;
+  const std::vector<std::string> keys_;
   SchemaPtr full_;
   std::vector<Predicate> requested_;
   std::vector<Predicate> exact_;
@@ -245,9 +263,9 @@ class RowSelect : public RowTransform {
 
 }  // namespace
 
-std::unique_ptr<RowTransform> make_row_select(std::shared_ptr<const Select> select,
-                                              std::shared_ptr<LazyEngine> engine) {
-  return std::make_unique<RowSelect>(std::move(select), std::move(engine));
+std::unique_ptr<RowTransform> make_row_select(std::shared_ptr<const Select> select, std::shared_ptr<LazyEngine> engine,
+                                              std::vector<std::string> keys) {
+  return std::make_unique<RowSelect>(std::move(select), std::move(engine), std::move(keys));
 }
 
 }  // namespace sluice::sql

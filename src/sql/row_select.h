@@ -9,6 +9,8 @@
 
 namespace sluice::sql {
 
-std::unique_ptr<RowTransform> make_row_select(std::shared_ptr<const Select> select, std::shared_ptr<LazyEngine> engine);
+// `keys` are the columns that the sink takes a row's key from, as far as the statement says so.
+std::unique_ptr<RowTransform> make_row_select(std::shared_ptr<const Select> select, std::shared_ptr<LazyEngine> engine,
+                                              std::vector<std::string> keys);
 
 }  // namespace sluice::sql

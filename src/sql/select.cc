@@ -131,6 +131,11 @@ bool is_bare_star(const Json& node) {
          node["rename_list"].empty();
 }
 
+// * EXCLUDE (…) REPLACE (…)
+bool keeps_names(const Json& node) {
+  return node.value("class", "") == "STAR" && !node.value("columns", false) && node["rename_list"].empty();
+}
+
 bool calls(const Json& node, std::string_view function) {
   if (node.is_object() && node.value("function_name", Json()) == function) return true;
   if (!node.is_object() && !node.is_array()) return false;
@@ -143,13 +148,27 @@ bool contains_star(const Json& node) {
   return std::any_of(node.begin(), node.end(), contains_star);
 }
 
+// Is it NULL where a column in it is? Casts and operators are, and few functions are known to be here.
+bool keeps_nulls(const Json& node) {
+  const std::string kind = node.value("class", "");
+  if (kind == "COLUMN_REF" || kind == "CONSTANT") return true;
+  if (kind == "CAST") return keeps_nulls(node["child"]);
+  const std::string name = node.value("function_name", "");
+  const bool known = name == "lower" || name == "upper" || name == "trim" || name == "md5" || name == "sha256";
+  if (kind != "FUNCTION" || (!known && !node.value("is_operator", false))) return false;
+  const auto& children = node["children"];
+  return std::all_of(children.begin(), children.end(), keeps_nulls);
+}
+
 SelectItem read_item(const Json& node) {
   using Kind = SelectItem::Kind;
   std::string alias = node.value("alias", "");
   if (is_bare_star(node)) return {Kind::star, node.value("relation_name", ""), {}, ""};
   if (is_column(node)) return {Kind::column, "", names_of(node), alias};
-  if (contains_star(node) || calls(node, "unnest")) return {Kind::opaque, "", {}, alias};
-  return {Kind::computed, "", {}, alias};
+  if (contains_star(node) || calls(node, "unnest")) {
+    return {Kind::opaque, "", {}, alias, false, contains_star(node) && !keeps_names(node)};
+  }
+  return {Kind::computed, "", {}, alias, !keeps_nulls(node)};
 }
 
 void read_items(const Json& list, SelectInfo& info) {

@@ -43,7 +43,9 @@ struct SelectItem {
   Kind kind = Kind::opaque;
   std::string relation;  // of o.*
   Names column;
-  std::string alias;  // empty: the column's last name, or what DuckDB calls it
+  std::string alias;         // empty: the column's last name, or what DuckDB calls it
+  bool fills_nulls = false;  // computed: may have a value where a column that it reads is NULL, as coalesce(…) has
+  bool reads_all = false;    // opaque: columns come out computed or under other names, f(COLUMNS(*)), * RENAME (…)
 };
 
 // A connector call in FROM (or a name defined earlier in the file), and the text that stands for it.

@@ -112,7 +112,8 @@ struct World {
     file.create_source = make_memory_source;
     static const OptionSpec kSinkOnly{.name = "partition_by", .scope = OptionScope::sink};
     static const OptionSpec kSecret{.name = "token", .kind = OptionKind::secret};
-    file.options = {kSinkOnly, kSecret};
+    static const OptionSpec kKey{.name = "key", .kind = OptionKind::list, .scope = OptionScope::sink};
+    file.options = {kSinkOnly, kSecret, kKey};
     registry.add(file);
   }
 };
