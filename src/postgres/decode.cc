@@ -489,12 +489,16 @@ Result<CopyDecoder> CopyDecoder::create(std::vector<Column> columns, const TypeP
   return out;
 }
 
+std::string printed(const Column& column) {
+  return fmt::format("CASE num_nulls({0}) WHEN 0 THEN concat({0}) END", quote(column.name));
+}
+
 std::string CopyDecoder::select_list(const std::vector<Column>& columns, const TypePolicy& policy) {
   std::string out;
   for (const auto& column : columns) {
     if (!out.empty()) out += ", ";
-    out += quote(column.name);
-    if (!has_binary_form(column.type, policy)) out += "::text";
+    out += has_binary_form(column.type, policy) ? quote(column.name)
+                                                : fmt::format("{} AS {}", printed(column), quote(column.name));
   }
   return out;
 }

@@ -50,8 +50,12 @@ struct Column {
 
 std::shared_ptr<arrow::Schema> schema_of(const std::vector<Column>& columns, const TypePolicy& policy);
 
+// A column as PostgreSQL prints it, which is how the log has it, too; ::text is a function of its own for some types
+// and gives 10.0.0.1 the mask /32.
+std::string printed(const Column& column);
+
 // Rows of COPY … (FORMAT binary) into a batch. They are handed over one at a time, and decoded several together, column
-// by column. Columns without a binary form have to be selected as column::text: select_list() writes them so.
+// by column. Columns without a binary form have to be selected as they are printed: select_list() does so.
 class CopyDecoder {
  public:
   static Result<CopyDecoder> create(std::vector<Column> columns, const TypePolicy& policy);

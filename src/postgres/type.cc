@@ -131,7 +131,8 @@ Result<TypeCatalog::Entry> TypeCatalog::entry(Connection& connection, uint32_t o
   // An array type is one that its element names as its array: int2vector has an element, too, and another text form.
   auto rows = TRY(connection.query(
       fmt::format("SELECT format_type(t.oid, NULL), t.typtype, t.typcategory, t.typelem, t.typbasetype, t.typtypmod, "
-                  "e.oid IS NOT NULL FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.typarray = t.oid "
+                  "e.oid IS NOT NULL, format_type(t.oid, -1) FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e "
+                  "ON e.typarray = t.oid "
                   "WHERE t.oid = {}",
                   oid)));
   if (rows.rows() != 1) return refused("{}: type {} is not in pg_type", connection.where(), oid);
@@ -143,6 +144,7 @@ Result<TypeCatalog::Entry> TypeCatalog::entry(Connection& connection, uint32_t o
   entry.base = static_cast<uint32_t>(rows.integer(0, 4));
   entry.base_typmod = static_cast<int32_t>(rows.integer(0, 5));
   entry.is_array = rows.text(0, 6) == "t";
+  entry.unlimited = rows.text(0, 7);
   entries_.emplace(oid, entry);
   return entry;
 }
@@ -154,11 +156,12 @@ Result<Type> TypeCatalog::find(Connection& connection, uint32_t oid, int32_t typ
   type.kind = kind_of(oid);
   const Entry known = TRY(entry(connection, oid));
   type.name = known.name;
+  type.unlimited = known.unlimited;
   if (type.kind == Kind::numeric && type.precision() > 0) {
     type.name = fmt::format("numeric({},{})", type.precision(), type.scale());
   }
   if (type.kind == Kind::other && typmod >= 0 && !known.is_array && known.type == 'b') {
-    // bit alone is bit(1): what is cast needs the modifier.
+    // For errors: bit alone would be bit(1).
     auto named = TRY(connection.query(fmt::format("SELECT pg_catalog.format_type({}, {})", oid, typmod)));
     type.name = named.text(0, 0);
   }
@@ -174,6 +177,7 @@ Result<Type> TypeCatalog::find(Connection& connection, uint32_t oid, int32_t typ
     type.kind = Kind::array;
     type.element = std::make_shared<Type>(TRY(find(connection, known.element, typmod)));
     type.name = type.element->name + "[]";
+    type.unlimited = type.element->unlimited + "[]";
   }
   return type;
 }

@@ -53,6 +53,7 @@ struct Type {
   int32_t typmod = -1;
   Kind kind = Kind::other;
   std::string name;               // as SQL writes it, with its modifiers: numeric(12,2), "my schema".mood[]
+  std::string unlimited;          // of a domain its base; without modifiers, so that a cast to it cuts nothing: "bit"
   std::shared_ptr<Type> element;  // of an array
 
   [[nodiscard]] int precision() const { return typmod < 4 ? 0 : ((typmod - 4) >> 16) & 0xffff; }
@@ -78,6 +79,7 @@ class TypeCatalog {
  private:
   struct Entry {
     std::string name;
+    std::string unlimited;
     char type = 'b';      // typtype: b base, e enum, d domain, c composite, r range, m multirange, p pseudo
     char category = 'U';  // typcategory
     uint32_t element = 0;

@@ -115,12 +115,14 @@ std::optional<std::string> sql_of(const Predicate& predicate, const postgres::Co
   std::string operand = postgres::quote(column.name);
   if (predicate.op == Predicate::Op::is_null) return operand + " IS NULL";
   if (predicate.op == Predicate::Op::is_not_null) return operand + " IS NOT NULL";
+  if (column.type.unlimited == "bpchar") return std::nullopt;  // compared or cast, its blanks do not count
   const auto type = postgres::arrow_type(column.type, policy);
   if (type->id() == arrow::Type::STRING) {
     const bool equality =
         predicate.op == Predicate::Op::eq || predicate.op == Predicate::Op::ne || predicate.op == Predicate::Op::in;
     if (!utf8 && !equality) return std::nullopt;
-    operand = fmt::format("({}::text COLLATE \"C\")", operand);  // bytes, as DuckDB compares, not a language's order
+    operand = column.type.kind == postgres::Kind::other ? postgres::printed(column) : operand + "::text";
+    operand = fmt::format("({} COLLATE \"C\")", operand);  // bytes, as DuckDB compares, not a language's order
   }
   std::vector<std::string> literals;
   for (const auto& value : predicate.values) {
