@@ -318,6 +318,15 @@ std::unique_ptr<ColumnEncoder> text(const std::shared_ptr<arrow::Array>& array) 
   });
 }
 
+// "char" takes the first byte of anything; PostgreSQL writes those beyond ASCII as \ooo.
+std::unique_ptr<ColumnEncoder> single_byte(const std::shared_ptr<arrow::Array>& array) {
+  return sized(array, [](const arrow::Array& from, int64_t row, WireBuffer& out) {
+    const auto value = bytes_of(from, row);
+    if (value.size() > 1 && (value.size() != 4 || value[0] != '\\')) return false;
+    return put_bytes(from, row, out);
+  });
+}
+
 std::unique_ptr<ColumnEncoder> jsonb(const std::shared_ptr<arrow::Array>& array) {
   const bool is_json_text = is_text(*array->type());
   return sized(array, [is_json_text](const arrow::Array& from, int64_t row, WireBuffer& out) {
@@ -405,6 +414,8 @@ std::shared_ptr<arrow::Array> values_of(const arrow::Array& list) {
 
 std::unique_ptr<ColumnEncoder> create_encoder(const std::shared_ptr<arrow::Array>& array, const Type& to) {
   if (array->type_id() == arrow::Type::NA) return std::make_unique<NullEncoder>();
+  constexpr uint32_t kSingleByte = 18;
+  if (to.oid == kSingleByte && is_text(*array->type())) return single_byte(array);
   if (cast_by_server(*array->type(), to)) return text(array);
   switch (to.kind) {
     case Kind::boolean:

@@ -163,6 +163,35 @@ def test_upserts_replace_by_key(sluice, postgres):
     assert "unique index on (id)" in sluice.fails("run", "-e", table_of(postgres, more, table="u").replace("p AS", "q AS"))
 
 
+@pytest.mark.parametrize("declared, value, says", [
+    ("varchar(3)", "four", "value too long"),
+    ("bit(3)", "10101", "does not match type bit(3)"),
+    ("bit(3)[]", "{101,10101}", "does not match type bit(3)"),
+    ("numeric(4,1)", "1.25", "does not fit numeric(4,1)"),
+    ('"char"', "ab", 'does not fit "char"'),
+    ("flags", "10101", "does not match type bit(3)"),
+])
+def test_what_is_too_long_for_an_upsert_is_refused_and_never_cut(sluice, postgres, declared, value, says):
+    postgres.execute(f"CREATE DOMAIN flags AS bit(3); CREATE TABLE t (id bigint PRIMARY KEY, v {declared})")
+    (sluice.folder / "in.jsonl").write_text(json.dumps({"id": 1, "v": value}) + "\n")
+    upsert = postgres.at("t", "mode := 'upsert'")
+    sql = f"INSERT INTO {upsert} SELECT * FROM file('in.jsonl', columns := 'id BIGINT, v VARCHAR');"
+    assert says in sluice.fails("run", "-e", sql)
+    assert ids(postgres) == []
+
+
+def test_what_fits_types_with_a_length_is_upserted(sluice, postgres):
+    row = {"id": 1, "k": "101", "bits": "101", "few": "1", "lists": "{101,NULL}", "one": "a", "byte": "\\377", "flags": "101"}
+    postgres.execute("CREATE DOMAIN flags AS bit(3); CREATE TABLE t (id bigint, k bit(3), bits bit(3), few varbit(3), "
+                     "lists bit(3)[], one \"char\", byte \"char\", flags flags, PRIMARY KEY (k, id))")
+    (sluice.folder / "in.jsonl").write_text(2 * (json.dumps(row) + "\n"))
+    columns = "id BIGINT, " + ", ".join(f"{name} VARCHAR" for name in row if name != "id")
+    upsert = postgres.at("t", "mode := 'upsert'")
+    sluice.sql(f"INSERT INTO {upsert} SELECT * FROM file('in.jsonl', columns := '{columns}');")
+    shown = ", ".join(f"{name}::text" for name in row)
+    assert postgres.rows(f"SELECT {shown} FROM t") == [tuple(str(value) for value in row.values())]
+
+
 def test_rows_the_table_refuses_go_to_the_dead_letters(sluice, postgres):
     postgres.execute("CREATE TABLE t (id bigint PRIMARY KEY, note text CHECK (note NOT LIKE '%7'))")
     write_csv(sluice.folder, "1.csv", [*range(0, 50), 3])

@@ -18,9 +18,11 @@ std::string stage_type(const TargetColumn& column) {
   return column.type.name;
 }
 
-// A staged column as the table has it.
+// A staged column as the table has it. A cast to bit(3) would cut a longer value off; assigning one that is cast
+// without the length refuses it.
 std::string staged_value(const TargetColumn& column) {
-  return column.as_text ? fmt::format("s.{}::{}", quote(column.name), column.type.name) : "s." + quote(column.name);
+  const std::string name = quote(column.name);
+  return column.as_text ? fmt::format("s.{}::{}", name, column.type.unlimited) : "s." + name;
 }
 
 template <typename Render>
