@@ -289,6 +289,15 @@ TEST(RowSelect, ColumnsCalledLikeTheConnectorOrAnAliasResolve) {
   EXPECT_EQ(text_of("SELECT o.user.id + 0 AS id FROM file('orders') AS o WHERE o.id = 1"), "7\n");
 }
 
+TEST(RowSelect, NamesGivenToColumnsInFromCount) {
+  add_table("pairs", arrow::schema({arrow::field("a", arrow::int64()), arrow::field("b", arrow::int64())}),
+            {R"([{"a": 1, "b": 2}])"});
+  auto outcome = run("SELECT * FROM file('pairs') AS t(x, y)");
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message();
+  EXPECT_EQ(outcome->schema->field_names(), (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(text_of("SELECT a FROM file('pairs') AS t(b, a) WHERE a > 1"), "2\n");
+}
+
 TEST(RowSelect, ChangeColumnsRideAlongUnlessNamed) {
   add_table("changes",
             arrow::schema({arrow::field("id", arrow::int64()), arrow::field("_op", arrow::utf8()),

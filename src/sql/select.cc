@@ -195,6 +195,21 @@ void read_columns(const Json& node, SelectInfo& info) {
   }
 }
 
+// AS t(a, b)
+bool names_columns(const Json& from) { return !from.value("column_name_alias", Json::array()).empty(); }
+
+// Names of AS t(a, b) are DuckDB's to resolve: a column of ours may have the same one.
+void leave_names_to_duckdb(SelectInfo& info) {
+  for (auto& item : info.items) {
+    if (item.kind == SelectItem::Kind::star || item.kind == SelectItem::Kind::column) {
+      item = {SelectItem::Kind::opaque, "", {}, item.alias, false, true};
+    }
+  }
+  info.plain = false;
+  info.filter.clear();
+  info.filter_is_simple = false;
+}
+
 // FROM as a chain of lookup joins: a JOIN b ON … JOIN c ON …
 class FromReader {
  public:
@@ -240,7 +255,7 @@ class FromReader {
     if (from.value("ref_type", "") != "REGULAR" || (type != "INNER" && type != "LEFT")) {
       return refuse(from, "only JOIN and LEFT JOIN with an equality condition are lookups");
     }
-    if (!right["column_name_alias"].empty())
+    if (names_columns(right) || names_columns(from["left"]))
       return refuse(right, "column aliases (AS t(a, b)) do not work in a lookup");
     Lookup lookup;
     lookup.input = *input;
@@ -348,6 +363,7 @@ SelectInfo analyse_select(const Json& node, const Select& select, std::vector<In
     read_filter(node["where_clause"], info);
   info.has_where = !node["where_clause"].is_null();
   read_items(node["select_list"], info);
+  if (names_columns(node["from_table"])) leave_names_to_duckdb(info);
   if (info.inputs.size() == 1 && !from_refusal) info.limit = bare_limit(node, select);
   return info;
 }
