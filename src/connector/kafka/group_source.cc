@@ -44,9 +44,7 @@ class GroupSource final : public TopicSource, public ReportsLag, public AwaitsFi
   Result<std::string> metadata() override {
     if (member_ == nullptr) return transient("{}: the group is not joined yet", settings_.cluster.where);
     auto now = TRY(member_->metadata());
-    // A member that lost partitions and joined again is of the new generation, which brokers let through: rows of what
-    // it lost are somebody else's by now.
-    if (member_->losses() != losses_met_) {
+    if (has_new_losses()) {
       return transient("{}: group '{}' has taken partitions away meanwhile", settings_.cluster.where, settings_.group);
     }
     return now;
@@ -56,6 +54,10 @@ class GroupSource final : public TopicSource, public ReportsLag, public AwaitsFi
 
  private:
   using PartitionPtr = std::shared_ptr<Partition>;
+
+  // A member that lost partitions and joined again is of the new generation, which brokers let through: rows of what
+  // it lost are somebody else's by now, and so are its offsets.
+  [[nodiscard]] bool has_new_losses() const { return member_->losses() != losses_met_; }
 
   Result<void> join(Context& context);
   Result<void> go_on(Context& context);
@@ -117,8 +119,10 @@ Result<void> GroupSource::go_on(Context& context) {
   std::vector<PartitionOffset> moved;
   for (const auto& [split, partition] : ours_) {
     const auto found = durable_.find(split);
-    const int64_t next = found != durable_.end() ? found->second : partition->began;
-    partition->beginning_to_tell = found == durable_.end();
+    // Where it was given to us others had delivered what lies before, and with a store of its own none of it is durable
+    // here yet.
+    const int64_t next = found != durable_.end() ? std::max(found->second, partition->began) : partition->began;
+    partition->beginning_to_tell = found == durable_.end() || found->second != next;
     if (partition->next == next) continue;
     moved.push_back({partition->name, next});
   }
@@ -251,6 +255,7 @@ Result<void> GroupSource::let_go(Context& context) {
       behind.push_back({partition, durable->second});
     }
   }
+  if (has_new_losses()) behind.clear();
   if (auto done = member_->commit(behind, context.stop); !done.ok()) {
     context.log.warn("the group's offsets could not be committed before its partitions were given back",
                      {{"error", done.error().what}});
@@ -280,11 +285,12 @@ Result<void> GroupSource::settle(Context& context, const Positions& durable) {
     const auto partition = ours_.find(split);
     if (partition == ours_.end()) continue;
     const auto committed = committed_.find(split);
-    if (committed == committed_.end() || committed->second != offset) {
+    // Never back: what the group has is ahead where others have delivered more.
+    if (committed == committed_.end() || committed->second < offset) {
       offsets.push_back({partition->second->name, offset});
     }
   }
-  if (offsets.empty()) return {};
+  if (offsets.empty() || has_new_losses()) return {};
   crash_point("kafka.settling");
   auto done = member_->commit(offsets, context.stop);
   if (!done.ok()) {
