@@ -110,6 +110,14 @@ def test_headers_time_partition_and_key_are_written_and_are_no_values(sluice, ka
                       json.dumps({"id": i}, separators=(",", ":")).encode()) for i in range(20)]
 
 
+def test_a_topic_for_positions_that_would_expire_is_refused(sluice, kafka):
+    topic, positions = kafka.make_topic(), kafka.make_topic(cleanup_policy="compact,delete")
+    ndjson(sluice.folder / "in/1.jsonl", range(3))
+    error = sluice.fails("run", "-e", table_of(kafka, topic, f"positions_topic := '{positions}'", name=named(topic)))
+    assert f"topic '{positions}' holds positions and has cleanup.policy 'compact,delete'" in error
+    assert ids(kafka, topic) == []
+
+
 def test_changes_become_upserts_and_tombstones(sluice, start, kafka, postgres):
     topic = kafka.make_topic()
     postgres.execute("CREATE TABLE orders (id bigint PRIMARY KEY, v text); INSERT INTO orders SELECT g, 'a' FROM generate_series(1, 3) g")

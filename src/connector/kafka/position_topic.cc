@@ -47,7 +47,7 @@ Result<bool> PositionTopic::exists(Context& context, Client& cluster) const {
 }
 
 Result<void> PositionTopic::create(Context& context, Client& cluster, int replication) const {
-  if (TRY(exists(context, cluster))) return {};
+  if (TRY(exists(context, cluster))) return check_policy(context, cluster);
   Client::NewTopic topic;
   topic.name = name_;
   topic.partitions = 1;  // one order of everything, which reading up to one's own record needs
@@ -58,6 +58,21 @@ Result<void> PositionTopic::create(Context& context, Client& cluster, int replic
   TRY(cluster.create_topic(topic, context.stop).while_doing("making the topic that holds positions"));
   context.log.info("made the topic that holds positions", {{"topic", name_}, {"replicas", topic.replication}});
   return {};
+}
+
+Result<void> PositionTopic::check_policy(Context& context, Client& cluster) const {
+  auto policy = cluster.topic_setting(name_, "cleanup.policy", context.stop);
+  if (!policy.ok() && policy.error().fault != Fault::refused) return std::move(policy).error();
+  if (!policy.ok() || !policy->has_value()) {
+    context.log.warn("whether positions expire cannot be seen: the topic's settings may not be read",
+                     {{"topic", name_}});
+    return {};
+  }
+  if (**policy == "compact") return {};
+  return refused(
+      "{}: topic '{}' holds positions and has cleanup.policy '{}', under which they expire; set it to compact, or name "
+      "another topic with positions_topic",
+      cluster.where(), name_, **policy);
 }
 
 Piece PositionTopic::piece() const {

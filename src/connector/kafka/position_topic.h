@@ -31,7 +31,8 @@ class PositionTopic {
   // `sink`: the topic as declared. A pipeline pointed at another one starts from its beginning.
   PositionTopic(std::string name, std::string pipeline, std::string sink);
 
-  // Makes it where it is missing. `replication` -1: up to three replicas.
+  // Makes it where it is missing. `replication` -1: up to three replicas. One that is there and is not compacted alone
+  // is Fault::refused: positions in it would expire.
   Result<void> create(Context& context, Client& cluster, int replication) const;
   Result<bool> exists(Context& context, Client& cluster) const;
 
@@ -44,6 +45,8 @@ class PositionTopic {
   [[nodiscard]] const std::string& key_prefix() const { return key_prefix_; }
 
  private:
+  Result<void> check_policy(Context& context, Client& cluster) const;
+
   std::string name_;
   std::string key_prefix_;  // of this pipeline's keys
 };
