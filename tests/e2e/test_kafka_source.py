@@ -1,6 +1,7 @@
 """Topics as a source: read once and followed in a group; what semantics.md asks of Kafka, judged by pyarrow and
 confluent-kafka."""
 import collections
+import contextlib
 import json
 import pathlib
 import signal
@@ -239,6 +240,23 @@ def test_a_pipeline_is_moved_to_an_offset_and_its_group_with_it(kafka, sluice, s
     running.waits_until(lambda: ids(tmp_path / "out") == sorted([*range(10), 7, 8, 9]), "the last three again")
     running.stop()
     assert "no partition" in sluice.fails("reset", "moved", "--to", f"{topic}/9@0")
+
+
+@pytest.mark.parametrize("sink", ["file('out/', format := 'json')", "sqlite('out.db?table=moved')"], ids=["file", "sqlite"])
+def test_partitions_that_a_reset_does_not_name_stay_where_they_are(kafka, sluice, tmp_path, sink):
+    topic = kafka.make_topic(2)
+    for partition in (0, 1):
+        kafka.produce(topic, numbered(range(10 * partition, 10 * partition + 10)), partition=partition)
+    sql = f"CREATE TABLE moved AS SELECT * FROM {kafka.at(topic, columns())} INSERT INTO {sink};"
+    sluice.sql(sql)
+    sluice("reset", "moved", "--to", f"{topic}/0@7")
+    sluice.sql(sql)
+    if sink.startswith("file"):
+        found = ids(tmp_path / "out")
+    else:
+        with contextlib.closing(sqlite3.connect(tmp_path / "out.db")) as database:
+            found = [id for id, in database.execute("SELECT id FROM moved ORDER BY id")]
+    assert found == sorted([*range(20), 7, 8, 9])
 
 
 def test_what_cannot_be_decoded_goes_to_the_dead_letters(kafka, sluice, tmp_path):

@@ -20,8 +20,8 @@ class TopicSource : public Source {
   Result<Planned> plan(Context& context, const ReadRequest& request) override;
   // Deletes the group.
   Result<void> drop(Context& context) override;
-  // earliest, latest, a time, or 'topic/partition@offset, …' for some partitions. The group's offsets, where it has
-  // some, move along: reading would go on from them otherwise.
+  // earliest, latest, a time, or 'topic/partition@offset, …' for some partitions: of the others nothing is said then.
+  // The group's offsets, where it has some, move along: reading would go on from them otherwise.
   Result<Positions> resolve_position(Context& context, const std::string& text) override;
 
  protected:
