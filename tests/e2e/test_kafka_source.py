@@ -259,6 +259,15 @@ def test_partitions_that_a_reset_does_not_name_stay_where_they_are(kafka, sluice
     assert found == sorted([*range(20), 7, 8, 9])
 
 
+def test_a_column_with_a_name_of_change_data_is_refused_and_can_be_left_out(kafka, sluice):
+    topic = kafka.make_topic()
+    kafka.produce(topic, ['{"id": 1, "_op": "delete"}'])
+    error = sluice.fails("run", "-e", f"SELECT * FROM {kafka.at(topic)};")
+    assert f"topic '{topic}'" in error and "column '_op' has a name that is reserved for change data" in error
+    without = kafka.at(topic, columns("unknown_fields := 'ignore'"))
+    assert '"id":1' in sluice("run", "--output", "json", "-e", f"SELECT * FROM {without};").stdout.replace(" ", "")
+
+
 def test_what_cannot_be_decoded_goes_to_the_dead_letters(kafka, sluice, tmp_path):
     topic = kafka.make_topic()
     kafka.produce(topic, ['{"id": 1}', "{oops", '{"id": 3}'])

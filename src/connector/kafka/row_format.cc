@@ -5,6 +5,7 @@
 #include <arrow/type.h>
 
 #include "batch/change.h"
+#include "batch/schema.h"
 
 namespace sluice::kafka {
 namespace {
@@ -36,6 +37,9 @@ Result<SchemaPtr> RowFormat::describe(Context& context, std::span<const Payload>
 }
 
 Result<SchemaPtr> RowFormat::with_metadata(const SchemaPtr& value) const {
+  // A field of the user's named _op would make changes of plain messages: deletes, in a table.
+  if (!plan_.envelope)
+    TRY(refuse_reserved_columns(*value, settings_.where + ": the messages of " + settings_.subject()));
   auto fields = value->fields();
   for (const auto column : settings_.metadata) {
     const std::string name(name_of(column));
