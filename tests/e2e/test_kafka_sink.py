@@ -118,6 +118,14 @@ def test_a_topic_for_positions_that_would_expire_is_refused(sluice, kafka):
     assert ids(kafka, topic) == []
 
 
+def test_null_as_text_is_a_tombstone_and_a_null_key_is_none(sluice, kafka):
+    topic = kafka.make_topic()
+    target = kafka.at(topic, "format := 'text', key := 'k', key_format := 'raw'")
+    sluice.sql(f"INSERT INTO {target} SELECT * FROM (VALUES ('a', 'x'), ('b', NULL), (NULL, 'y'), ('c', '')) AS t(k, value);")
+    assert [(m.key(), m.value()) for m in kafka.read_all(topic)] == [
+        (b"a", b"x"), (b"b", None), (None, b"y"), (b"c", b"")]
+
+
 def test_changes_become_upserts_and_tombstones(sluice, start, kafka, postgres):
     topic = kafka.make_topic()
     postgres.execute("CREATE TABLE orders (id bigint PRIMARY KEY, v text); INSERT INTO orders SELECT g, 'a' FROM generate_series(1, 3) g")

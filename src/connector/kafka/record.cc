@@ -21,6 +21,7 @@ void Piece::clear() {
   for (EncodedPayloads* payloads : {&keys, &values}) {
     payloads->bytes.clear();
     payloads->ends.clear();
+    payloads->absent.clear();
   }
   headers.clear();
   records.clear();

@@ -76,6 +76,12 @@ std::shared_ptr<arrow::RecordBatch> columns_of(const arrow::RecordBatch& batch, 
 // What becomes of one row.
 struct RecordEncoder::Row {
   Record record;
+// What is sent of a payload that was encoded: nothing where the format says that there are no bytes at all.
+int32_t payload_at(const EncodedPayloads& encoded, int32_t index) {
+  const bool absent = std::binary_search(encoded.absent.begin(), encoded.absent.end(), index);
+  return absent ? Record::kNone : index;
+}
+
   bool tombstone = false;  // in place of a value
   bool followed_by_tombstone = false;
   std::string unfit;  // why there will be none
@@ -160,7 +166,7 @@ Result<void> RecordEncoder::encode_keys(Context& context, const arrow::RecordBat
     const auto first = static_cast<int32_t>(out.keys.ends.size());
     const auto keys = columns_of(batch, layout_.key_schema, layout_.key);
     TRY(key_encoder_->encode(context, *keys, out.keys).while_doing("encoding keys"));
-    for (size_t i = 0; i < rows.size(); ++i) rows[i].record.key = first + static_cast<int32_t>(i);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i].record.key = payload_at(out.keys, first + static_cast<int32_t>(i));
     return {};
   }
   const auto& keys = *batch.column(layout_.key.front());
@@ -227,7 +233,9 @@ Result<void> RecordEncoder::encode_run(Context& context, const Values& values, i
   auto encoded = whole ? value_encoder_->encode(context, *values.batch, out.values)
                        : value_encoder_->encode(context, *values.batch->Slice(from, to - from), out.values);
   if (encoded.ok()) {
-    for (int64_t i = from; i < to; ++i) row_of(i).record.value = first + static_cast<int32_t>(i - from);
+    for (int64_t i = from; i < to; ++i) {
+      row_of(i).record.value = payload_at(out.values, first + static_cast<int32_t>(i - from));
+    }
     return {};
   }
   const Fault fault = encoded.error().fault;
