@@ -32,7 +32,7 @@ struct Record {
   int32_t value = kNone;      // into Piece::values; none: a tombstone
   int32_t headers = kNone;    // into Piece::headers
   int32_t partition = kNone;  // none: as the partitioner says
-  int64_t timestamp_ms = 0;   // 0: when it is sent
+  int64_t timestamp_ms = 0;   // 0, which librdkafka takes as unset: when it is sent
 };
 
 // Records of one topic. Moved from the lane that encodes to whoever sends.

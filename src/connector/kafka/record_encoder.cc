@@ -257,7 +257,8 @@ void RecordEncoder::add_metadata(const arrow::RecordBatch& batch, std::vector<Ro
     Record& record = rows[i].record;
     if (layout_.timestamp >= 0 && batch.column(layout_.timestamp)->IsValid(row)) {
       record.timestamp_ms = milliseconds(*batch.column(layout_.timestamp), row);
-      if (record.timestamp_ms < 0) rows[i].unfit = "a message's time cannot be before 1970";
+      // librdkafka sends the time of sending for 0, too.
+      if (record.timestamp_ms <= 0) rows[i].unfit = "a message's time has to be after 1970-01-01 00:00:00";
     }
     if (layout_.partition >= 0 && batch.column(layout_.partition)->IsValid(row)) {
       const auto& column = *batch.column(layout_.partition);

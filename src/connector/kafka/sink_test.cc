@@ -226,10 +226,12 @@ TEST_F(KafkaRecords, HeadersTimeAndPartitionComeFromColumns) {
       records(fields,
               R"([{"id":1,"note":"a","_headers":[["h","x"],["n",null]],"_timestamp":1700000000123999,"_partition":3},
                           {"id":2,"note":"b","_headers":null,"_timestamp":null,"_partition":null},
-                          {"id":3,"note":"c","_headers":null,"_timestamp":null,"_partition":4}])",
+                          {"id":3,"note":"c","_headers":null,"_timestamp":null,"_partition":4},
+                          {"id":4,"note":"d","_headers":null,"_timestamp":999,"_partition":0}])",
               options),
       ElementsAre(R"((none) → {"id":1,"note":"a"} in 3 at 1700000000123 h=x n=(none))",
-                  R"((none) → {"id":2,"note":"b"})", "2: topic 'orders' has no partition 4; it has 4"));
+                  R"((none) → {"id":2,"note":"b"})", "2: topic 'orders' has no partition 4; it has 4",
+                  "3: a message's time has to be after 1970-01-01 00:00:00"));
 }
 
 TEST_F(KafkaRecords, TheKeyAMessageCameWithIsNoPartOfItsValue) {
