@@ -110,20 +110,33 @@ def test_headers_time_partition_and_key_are_written_and_are_no_values(sluice, ka
                       json.dumps({"id": i}, separators=(",", ":")).encode()) for i in range(20)]
 
 
-def test_a_topic_for_positions_that_would_expire_is_refused(sluice, kafka):
-    topic, positions = kafka.make_topic(), kafka.make_topic(cleanup_policy="compact,delete")
-    ndjson(sluice.folder / "in/1.jsonl", range(3))
-    error = sluice.fails("run", "-e", table_of(kafka, topic, f"positions_topic := '{positions}'", name=named(topic)))
-    assert f"topic '{positions}' holds positions and has cleanup.policy 'compact,delete'" in error
-    assert ids(kafka, topic) == []
-
-
 def test_null_as_text_is_a_tombstone_and_a_null_key_is_none(sluice, kafka):
     topic = kafka.make_topic()
     target = kafka.at(topic, "format := 'text', key := 'k', key_format := 'raw'")
     sluice.sql(f"INSERT INTO {target} SELECT * FROM (VALUES ('a', 'x'), ('b', NULL), (NULL, 'y'), ('c', '')) AS t(k, value);")
     assert [(m.key(), m.value()) for m in kafka.read_all(topic)] == [
         (b"a", b"x"), (b"b", None), (None, b"y"), (b"c", b"")]
+
+
+def test_a_partition_that_is_added_takes_messages_without_a_restart(sluice, start, kafka):
+    source, topic = kafka.make_topic(), kafka.make_topic()
+    kafka.produce(source, ['{"id": 1, "p": 0}'])
+    stream = start("run", "-e", f"CREATE STREAM {named(topic)} WITH (epoch_age := '50ms') AS SELECT * FROM "
+                   f"{kafka.at(source)} INSERT INTO {kafka.at(topic, 'partition := ' + repr('p'))};")
+    stream.waits_until(lambda: arrived(kafka, topic, 1, 1), "the first row")
+    kafka.add_partitions(topic, 2)
+    kafka.produce(source, ['{"id": 2, "p": 1}'])
+    stream.waits_until(lambda: arrived(kafka, topic, 2, 2), "the row of the new partition")
+    stream.stop()
+    assert [(row["id"], m.partition()) for m in kafka.read_all(topic, 2) for row in rows([m])] == [(1, 0), (2, 1)]
+
+
+def test_a_topic_for_positions_that_would_expire_is_refused(sluice, kafka):
+    topic, positions = kafka.make_topic(), kafka.make_topic(cleanup_policy="compact,delete")
+    ndjson(sluice.folder / "in/1.jsonl", range(3))
+    error = sluice.fails("run", "-e", table_of(kafka, topic, f"positions_topic := '{positions}'", name=named(topic)))
+    assert f"topic '{positions}' holds positions and has cleanup.policy 'compact,delete'" in error
+    assert ids(kafka, topic) == []
 
 
 def test_changes_become_upserts_and_tombstones(sluice, start, kafka, postgres):

@@ -9,6 +9,7 @@ namespace {
 // Calls that wait are cut into steps, which librdkafka goes on with where it was: a stop is noticed between two.
 constexpr int kStepMs = 400;
 constexpr Millis kRoom{10};
+constexpr Millis kNewPartition{10'000};  // brokers hear of one that was added one after the other
 constexpr Millis kInitPatience{60'000};  // a coordinator that moves, a transaction that is still being completed
 constexpr Millis kAbortPatience{10'000};
 constexpr size_t kBatch = 1024;  // records handed over together
@@ -256,10 +257,17 @@ Result<void> Producer::send_one(Context& context, rd_kafka_topic_t* topic, const
                        static_cast<ssize_t>(header.value.has_value() ? header.value->size() : 0)};
     }
   }
+  const auto until = context.clock.steady() + kNewPartition;
   while (true) {
     ErrorPtr error(api().produceva(client_->get(), parts.data(), parts.size()));
     if (error == nullptr) return {};
     const rd_kafka_resp_err_t code = api().error_code(error.get());
+    // One that was added since: librdkafka hears of it by itself only after minutes.
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && context.clock.steady() < until) {
+      (void)TRY(client_->topic(piece.topic->name, context.stop));
+      TRY(await_room(context));
+      continue;
+    }
     if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) return error_of_send(code, piece.topic->name);
     TRY(await_room(context));
   }

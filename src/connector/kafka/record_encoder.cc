@@ -32,6 +32,11 @@ std::string key_text(const arrow::Array& array, int64_t row) {
   return text;
 }
 
+int64_t partition_at(const arrow::Array& array, int64_t row) {
+  return array.type_id() == arrow::Type::INT32 ? static_cast<const arrow::Int32Array&>(array).Value(row)
+                                               : static_cast<const arrow::Int64Array&>(array).Value(row);
+}
+
 int64_t milliseconds(const arrow::Array& array, int64_t row) {
   const auto& times = static_cast<const arrow::TimestampArray&>(array);
   const int64_t value = times.Value(row);
@@ -71,17 +76,17 @@ std::shared_ptr<arrow::RecordBatch> columns_of(const arrow::RecordBatch& batch, 
   return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(arrays));
 }
 
-}  // namespace
-
-// What becomes of one row.
-struct RecordEncoder::Row {
-  Record record;
 // What is sent of a payload that was encoded: nothing where the format says that there are no bytes at all.
 int32_t payload_at(const EncodedPayloads& encoded, int32_t index) {
   const bool absent = std::binary_search(encoded.absent.begin(), encoded.absent.end(), index);
   return absent ? Record::kNone : index;
 }
 
+}  // namespace
+
+// What becomes of one row.
+struct RecordEncoder::Row {
+  Record record;
   bool tombstone = false;  // in place of a value
   bool followed_by_tombstone = false;
   std::string unfit;  // why there will be none
@@ -251,6 +256,15 @@ Result<void> RecordEncoder::encode_run(Context& context, const Values& values, i
   return encode_run(context, values, middle, to, judges, rows, out);
 }
 
+bool RecordEncoder::lacks_partition(const arrow::RecordBatch& batch) const {
+  if (layout_.partition < 0) return false;
+  const auto& column = *batch.column(layout_.partition);
+  for (int64_t row = 0; row < batch.num_rows(); ++row) {
+    if (column.IsValid(row) && partition_at(column, row) >= topic_->partitions) return true;
+  }
+  return false;
+}
+
 void RecordEncoder::add_metadata(const arrow::RecordBatch& batch, std::vector<Row>& rows, Piece& out) const {
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
@@ -261,10 +275,7 @@ void RecordEncoder::add_metadata(const arrow::RecordBatch& batch, std::vector<Ro
       if (record.timestamp_ms <= 0) rows[i].unfit = "a message's time has to be after 1970-01-01 00:00:00";
     }
     if (layout_.partition >= 0 && batch.column(layout_.partition)->IsValid(row)) {
-      const auto& column = *batch.column(layout_.partition);
-      const int64_t partition = column.type_id() == arrow::Type::INT32
-                                    ? static_cast<const arrow::Int32Array&>(column).Value(row)
-                                    : static_cast<const arrow::Int64Array&>(column).Value(row);
+      const int64_t partition = partition_at(*batch.column(layout_.partition), row);
       if (partition < 0 || partition >= topic_->partitions) {
         rows[i].unfit =
             fmt::format("topic '{}' has no partition {}; it has {}", topic_->name, partition, topic_->partitions);

@@ -27,6 +27,9 @@ class RecordEncoder {
   // those whose values the format refuses, which else is an error.
   Result<std::vector<UnfitRow>> encode(Context& context, const arrow::RecordBatch& batch, bool judges, Piece& out);
 
+  // Whether a row names a partition that the topic, as it is known, does not have.
+  [[nodiscard]] bool lacks_partition(const arrow::RecordBatch& batch) const;
+
   // Appends the envelope that says that the table was emptied; without a key, as Debezium's.
   Result<void> encode_truncate(Context& context, Piece& out);
 

@@ -88,6 +88,17 @@ Result<TopicPtr> TargetTopics::open(Context& context, const TableId& table) {
   return topic;
 }
 
+Result<TopicPtr> TargetTopics::look_again(Context& context, const TableId& table) {
+  std::lock_guard lock(mutex_);
+  auto& known = topics_.at(settings_.many_tables() ? table : TableId{});
+  auto now = TRY(find_locked(context, known->name));
+  if (now != nullptr && now->partitions > known->partitions) {
+    context.log.info("the topic has more partitions by now", {{"topic", now->name}, {"partitions", now->partitions}});
+    known = std::move(now);
+  }
+  return known;
+}
+
 Result<bool> TargetTopics::has_messages(Context& context, const TargetTopic& topic) {
   Client* client = TRY(this->client(context));
   std::vector<TopicPartition> partitions;

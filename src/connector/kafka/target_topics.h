@@ -19,6 +19,8 @@ class TargetTopics {
 
   // Asks the cluster at the first call for this table.
   Result<TopicPtr> open(Context& context, const TableId& table);
+  // Of one that is open: partitions may have been added since.
+  Result<TopicPtr> look_again(Context& context, const TableId& table);
   // The one that is there; null where there is none.
   Result<TopicPtr> find(Context& context, const std::string& name);
   Result<bool> has_messages(Context& context, const TargetTopic& topic);

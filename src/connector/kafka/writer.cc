@@ -30,6 +30,7 @@ class RecordWriter final : public Writer {
     WriteAck ack;
     if (rows.batch == nullptr || rows.batch->num_rows() == 0) return ack;
     auto* encoder = TRY(encoder_for(context, rows));
+    if (encoder->lacks_partition(*rows.batch)) encoder = TRY(encoder_for_grown_topic(context, rows));
     Piece& piece = pieces_.emplace_back(std::exchange(spare_, {}));
     piece.topic = encoder->topic();
     const auto unfit = TRY(encoder->encode(context, *rows.batch, judges_, piece));
@@ -57,12 +58,25 @@ class RecordWriter final : public Writer {
   }
 
  private:
+  [[nodiscard]] const TableId& table_of(const Rows& rows) const { return table_ == TableId{} ? rows.table : table_; }
+
   Result<RecordEncoder*> encoder_for(Context& context, const Rows& rows) {
-    const TableId& table = table_ == TableId{} ? rows.table : table_;
+    const TableId& table = table_of(rows);
     auto& encoder = encoders_[table];
     const SchemaPtr& schema = rows.batch->schema();
     if (encoder == nullptr || (encoder->schema() != schema && !encoder->schema()->Equals(*schema, false))) {
       encoder = TRY(RecordEncoder::make(context, settings_, TRY(topics_.open(context, table)), table, schema));
+    }
+    return encoder.get();
+  }
+
+  // Before rows are rejected for a partition that the topic lacked when it was opened.
+  Result<RecordEncoder*> encoder_for_grown_topic(Context& context, const Rows& rows) {
+    const TableId& table = table_of(rows);
+    auto& encoder = encoders_[table];
+    auto topic = TRY(topics_.look_again(context, table));
+    if (topic->partitions > encoder->topic()->partitions) {
+      encoder = TRY(RecordEncoder::make(context, settings_, std::move(topic), table, rows.batch->schema()));
     }
     return encoder.get();
   }
