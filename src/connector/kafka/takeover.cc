@@ -74,14 +74,18 @@ Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& sh
     return transient("{}: another member of pipeline '{}' has a transaction open, or has died with it meanwhile",
                      settings_.cluster.where, settings_.pipeline);
   };
-  auto marked = mark(context, *taken.producer, *reader, {}, state, on_silence);
-  if (!marked.ok() && taken.producer->fenced()) return explain(context, *taken.producer);
-  TRY(std::move(marked));
+  // Another member that looked before we joined may take us for dead, at any time.
+  const auto mark_ours = [&](const std::set<std::string>& gone) -> Result<void> {
+    auto marked = mark(context, *taken.producer, *reader, gone, state, on_silence);
+    if (!marked.ok() && taken.producer->fenced()) return explain(context, *taken.producer);
+    return marked;
+  };
+  TRY(mark_ours({}));
   crash_point("kafka.fence.marked");
   TRY(fence_the_dead());
   if (!fenced.empty()) {
     // What they committed before they were fenced stands before this record.
-    TRY(mark(context, *taken.producer, *reader, fenced, state, on_silence));
+    TRY(mark_ours(fenced));
     crash_point("kafka.fence.others");
   }
   taken.held = std::move(state.positions);
