@@ -24,8 +24,10 @@ Result<RunSummary> PipelineRun::run(Context& context) {
   auto result = [&]() -> Result<void> {
     TRY(follow_saved(context));
     TRY(open_sinks(context));
-    TRY(recover(context));
-    return read_on(context);
+    auto started = recover(context);
+    // Members that start side by side may take each other for dead. Who is alone hears of trouble at the start at once.
+    if (!started.ok() && !tenure_.lease().member) return started;
+    return read_on(context, std::move(started));
   }();
   order_.reset();
   tenure_.end(context, result, draining_);
@@ -70,11 +72,14 @@ Result<void> PipelineRun::recover(Context& context) {
 
 // A failure while it drains is no reason to end badly when a look shows that all is as it was left: whatever was not
 // committed is read by the next run, or by who has moved the splits meanwhile.
-Result<void> PipelineRun::read_on(Context& context) {
+Result<void> PipelineRun::read_on(Context& context, Result<void> started) {
   bool recovered = true;
   bool last_look = false;
   while (true) {
-    auto through = recovered ? read_stretch(context) : recover_again(context);
+    auto through = !started.ok() ? Result<bool>(std::move(started).error())
+                   : recovered   ? read_stretch(context)
+                                 : recover_again(context);
+    started = {};
     const bool looked = !recovered && through.ok();
     if (through.ok() && (through.value() || (looked && draining_))) return {};
     recovered = through.ok();
@@ -107,7 +112,9 @@ Result<bool> PipelineRun::read_stretch(Context& context) {
 
 // As at the start of a process: look first, because what failed may have happened.
 Result<bool> PipelineRun::recover_again(Context& context) {
-  if (auto failed = order_->take_failed(); failed.has_value()) failed_ = std::move(failed);
+  if (order_ != nullptr) {
+    if (auto failed = order_->take_failed(); failed.has_value()) failed_ = std::move(failed);
+  }
   TRY(tenure_.look_again(context));
   TRY(await_others(context));
   TRY(recover(context));

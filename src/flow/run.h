@@ -15,7 +15,7 @@ class PipelineRun {
  private:
   Result<void> open_sinks(Context& context);
   Result<void> recover(Context& context);
-  Result<void> read_on(Context& context);
+  Result<void> read_on(Context& context, Result<void> started);
   Result<bool> read_stretch(Context& context);
   Result<bool> recover_again(Context& context);
   Result<void> await_others(Context& context);
