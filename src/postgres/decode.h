@@ -45,7 +45,7 @@ struct Column {
   Type type;
   bool not_null = false;
   bool in_key = false;     // part of the replica identity
-  bool generated = false;  // GENERATED ALWAYS AS … STORED: not in the change stream before PostgreSQL 18
+  bool generated = false;  // GENERATED ALWAYS AS …: left out of changes and, so that both agree, of copies
 };
 
 std::shared_ptr<arrow::Schema> schema_of(const std::vector<Column>& columns, const TypePolicy& policy);

@@ -94,7 +94,8 @@ std::vector<std::string> columns_in_use(const SelectInfo& info, const arrow::Sch
   return used;
 }
 
-// The names in `_unchanged`, which sources write as text or as a list.
+// The names in `_unchanged`: a text (batch/change.h); a list of them, which no source of ours writes, is no less a
+// mark.
 std::vector<std::string> left_out(const arrow::Array& unchanged, int64_t row) {
   if (unchanged.IsNull(row)) return {};
   if (unchanged.type_id() == arrow::Type::STRING) {
