@@ -21,12 +21,12 @@ DEBEZIUM = _debezium if (_debezium / "libs").is_dir() else None
 
 @dataclasses.dataclass
 class Stream:
-    """A command that does not end by itself: it is told to when `until`, a query in the workload's database, says true,
-    and its time is until then. `rows`: what its log has to say that it delivered
-    (into a null sink it says nothing)."""
+    """A command that does not end by itself: its time is until `until` holds, and then it is told to end. That is a query
+    in the workload's database that says true, or a function of what runs beside it. `rows`: what its log has to say that
+    it delivered (into a null sink it says nothing)."""
 
     command: list
-    until: str
+    until: object
     rows: int = 0
 
 

@@ -18,7 +18,7 @@ from inputs import compile_debezium, make_input
 from measuring import measure
 from workloads import workloads
 
-PROGRAMS = ("sluice", "duckdb", "debezium", "pyarrow", "fastavro", "psql", "cat", "local", "transfer", "boto3", "python",
+PROGRAMS = ("sluice", "duckdb", "debezium", "pyarrow", "fastavro", "psql", "cat", "local", "alone", "transfer", "boto3", "python",
             "kcat")
 UNITS = {"wall": "s wall", "cpu": "s CPU", "server": "s server CPU", "mb": "MB", "p50": "s p50", "p99": "s p99"}
 

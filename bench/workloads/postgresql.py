@@ -1,8 +1,7 @@
 """From PostgreSQL, into it, and what changes in it."""
-import time
-
 from commands import DATA, DUCKDB, LIMIT, PEERS, debezium, duckdb_postgres, s3, sql, stream
 from latency import measure_latency
+from topics import holds_messages
 
 DELIVERED = "SELECT delivered('bench')"
 FOLLOW = "postgresql('{location}?table=accounts', cdc := true, slot := 'bench', publication := 'accounts_pub', snapshot := 'never')"
@@ -17,31 +16,6 @@ def is_equal(beside):
     query = "SELECT count(*), sum(hashtextextended((id, version, balance, owner)::text, 0)) FROM accounts"
     source, replica = beside.database.rows(query), beside.replica.rows(query)
     assert source == replica, f"the replica differs: {source} and {replica}"
-
-
-def messages_with_value(kafka, topic, partitions):
-    """How many committed ones there are. None is kept: what this process holds counts in the peak of those it starts."""
-    from confluent_kafka import TopicPartition
-
-    consumer = kafka.consumer()
-    ends = {i: consumer.get_watermark_offsets(TopicPartition(topic, i), timeout=10)[1] for i in range(partitions)}
-    places = [TopicPartition(topic, i, 0) for i, end in ends.items() if end > 0]
-    consumer.assign(places)
-    found = 0
-    deadline = time.monotonic() + 300
-    while any(place.offset < ends[place.partition] for place in consumer.position(places)):
-        assert time.monotonic() < deadline, f"{topic} was not read to its end"
-        found += sum(message.error() is None and message.value() is not None for message in consumer.consume(10_000, 0.2))
-    consumer.close()
-    return found
-
-
-def holds_changes(changes):
-    """The topic of the run has a message for each change, besides the tombstones of deletes."""
-    def check(beside):
-        found = messages_with_value(beside.kafka, f"changes-{beside.places['{run}']}", 4)
-        assert found == changes, f"{found} of {changes} changes are in the topic"
-    return check
 
 
 def tables(rows):
@@ -104,7 +78,7 @@ def changes(rows):
             "kafka": {"topic": "changes-{run}"},
             "sluice": stream(follow("500ms", kafka), DELIVERED, count, ["--memory", "128MB"]),
             **debezium(count, "{brokers}", "changes-{run}"),
-            "verify": holds_changes(count),
+            "verify": holds_messages("changes-{run}", 4, count),
             "target": {"debezium": {"wall": 1 / 4, "cpu": 1 / 8}, "mb": 128},
         },
         "one_transaction": {

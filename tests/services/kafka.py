@@ -263,17 +263,36 @@ class Kafka:
         finally:
             consumer.close()
 
+    def _offsets(self, topic, partitions, which, isolation):
+        from confluent_kafka import IsolationLevel, TopicPartition
+        from confluent_kafka.admin import OffsetSpec
+
+        wanted = {TopicPartition(topic, i): getattr(OffsetSpec, which)() for i in range(partitions)}
+
+        def ask():
+            asked = self.admin.list_offsets(wanted, isolation_level=getattr(IsolationLevel, isolation), request_timeout=10)
+            return {place.partition: answer.result(10).offset for place, answer in asked.items()}
+
+        return patiently(ask)
+
+    def settled_ends(self, topic, partitions, seconds=5):
+        """Of the partitions that have something. A commit is answered before each partition has its marker: until then
+        nothing of that transaction is to be read there. A transaction that stays open holds this up for `seconds`."""
+        begins = self._offsets(topic, partitions, "earliest", "READ_COMMITTED")
+        deadline = time.monotonic() + seconds
+        while True:
+            ends = self._offsets(topic, partitions, "latest", "READ_COMMITTED")
+            if ends == self._offsets(topic, partitions, "latest", "READ_UNCOMMITTED") or time.monotonic() > deadline:
+                return {partition: end for partition, end in ends.items() if end > begins[partition]}
+            time.sleep(0.02)
+
     def read_all(self, topic, partitions=1):
         """Every committed message, in the order of each partition."""
         from confluent_kafka import TopicPartition
 
         consumer = self.consumer()
         try:
-            ends = {}
-            for i in range(partitions):
-                low, high = patiently(lambda: consumer.get_watermark_offsets(TopicPartition(topic, i), timeout=10))
-                if low < high:
-                    ends[i] = high
+            ends = self.settled_ends(topic, partitions)
             consumer.assign([TopicPartition(topic, i, 0) for i in ends])
             messages = []
             deadline = time.monotonic() + 30
@@ -318,9 +337,9 @@ def _folder():
 
 
 @contextlib.contextmanager
-def running_kafka(settings=""):
+def running_kafka(settings="", java=None):
     with _folder() as folder:
-        broker = Broker(folder, 1, ALONE + settings)
+        broker = Broker(folder, 1, ALONE + settings, java=java)
         try:
             yield Kafka([broker], folder)
         finally:
