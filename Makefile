@@ -5,7 +5,7 @@ SHELL := bash
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
-FUZZ_SECONDS ?= 180
+FUZZ_SECONDS ?= 60
 PYTHON := .deps/venv/bin/python
 export JOBS FUZZ_SECONDS
 
@@ -34,7 +34,7 @@ test-deps: deps ## and what tests run against: S3 servers and their clients
 test: test-deps ## unit, layering, script, end-to-end, crash and installation tests
 	@tools/test
 
-check: test-deps ## what CI runs besides: lint, unit tests under sanitizers, fuzz targets (FUZZ_SECONDS=180)
+check: test-deps ## what CI runs besides: lint, unit tests under sanitizers, fuzz targets (FUZZ_SECONDS=60)
 	@tools/test lint asan tsan fuzz
 
 lint: build ## clang-format and clang-tidy over src, include, tests and bench
