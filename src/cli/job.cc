@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "cli/progress.h"
@@ -17,9 +18,11 @@ std::string grouped(int64_t number) {
   return digits;
 }
 
-}  // namespace
+ProgressDisplay::Style style_of(const Session& session) {
+  return session.quiet() ? ProgressDisplay::Style::none : ProgressDisplay::style_of(stderr);
+}
 
-Result<RunSummary> run_job(Session& session, PipelinePlan plan, const std::string& output) {
+Result<RunSummary> run_shown(Session& session, PipelinePlan plan, const std::string& output, ProgressDisplay& display) {
   Context context = session.context(plan.name);
   if (!TRY(await_first_rows(context, plan, session.draining()))) {
     RunSummary nothing;
@@ -34,19 +37,27 @@ Result<RunSummary> run_job(Session& session, PipelinePlan plan, const std::strin
   Coordinator* coordinator = nullptr;
   if (pipeline->sink().traits().decision != Decision::none) coordinator = TRY(session.coordinator());
   RunCounters counters;
-  RunProgress progress(session.quiet() || prints ? RunProgress::Style::none : RunProgress::style_of(stderr),
-                       context.pipeline, counters);
+  std::optional<RunProgress> progress;
+  if (!prints) progress.emplace(display, context.pipeline, counters);
   return pipeline->run(context, coordinator, session.draining(), counters);
 }
 
+}  // namespace
+
+Result<RunSummary> run_job(Session& session, PipelinePlan plan, const std::string& output) {
+  ProgressDisplay display(style_of(session));
+  return run_shown(session, std::move(plan), output, display);
+}
+
 Result<std::vector<RunSummary>> run_jobs(Session& session, std::vector<PipelinePlan> plans, const std::string& output) {
+  ProgressDisplay display(style_of(session));
   std::vector<RunSummary> summaries;
   std::vector<PipelinePlan> streams;
   for (auto& plan : plans) {
     if (plan.kind == PipelineKind::stream) {
       streams.push_back(std::move(plan));
     } else if (!session.draining()) {
-      summaries.push_back(TRY(run_job(session, std::move(plan), output)));
+      summaries.push_back(TRY(run_shown(session, std::move(plan), output, display)));
     }
   }
   std::mutex mutex;
@@ -54,7 +65,7 @@ Result<std::vector<RunSummary>> run_jobs(Session& session, std::vector<PipelineP
   std::vector<std::jthread> threads;
   for (auto& stream : streams) {
     threads.emplace_back([&, plan = std::move(stream)]() mutable {
-      auto summary = run_job(session, std::move(plan), output);
+      auto summary = run_shown(session, std::move(plan), output, display);
       std::lock_guard lock(mutex);
       if (summary.ok()) {
         summaries.push_back(std::move(summary).value());

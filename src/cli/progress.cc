@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <utility>
 
-#include "base/clock.h"
 #include "options/option.h"
 
 namespace sluice {
@@ -22,33 +22,58 @@ std::string progress_text(int64_t rows, int64_t bytes, int64_t bytes_total, doub
   return left == 0 ? text : text + fmt::format("  {} left", format_duration(std::chrono::seconds(left)));
 }
 
-RunProgress::Style RunProgress::style_of(std::FILE* stream) {
+ProgressDisplay::Style ProgressDisplay::style_of(std::FILE* stream) {
   return ::isatty(::fileno(stream)) != 0 ? Style::line : Style::plain;
 }
 
-RunProgress::RunProgress(Style style, std::string name, const RunCounters& counters)
-    : style_(style), name_(std::move(name)), counters_(counters) {
+ProgressDisplay::ProgressDisplay(Style style) : style_(style) {
   if (style_ != Style::none) thread_ = std::jthread([this](std::stop_token stop) { show(std::move(stop)); });
 }
 
-RunProgress::~RunProgress() {
+ProgressDisplay::~ProgressDisplay() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
   thread_.join();
 }
 
-void RunProgress::show(std::stop_token stop) {
-  const auto began = system_clock().steady();
+void ProgressDisplay::show(std::stop_token stop) {
   const Millis every = style_ == Style::line ? Millis(200) : Millis(10'000);
-  bool shown = false;
   while (system_clock().sleep(every, stop)) {
-    double seconds = std::chrono::duration<double>(system_clock().steady() - began).count();
-    auto text = progress_text(counters_.rows_read, counters_.bytes_read, counters_.bytes_total, seconds);
-    std::fprintf(stderr, style_ == Style::line ? "\r\033[K%s: %s" : "%s: %s\n", name_.c_str(), text.c_str());
-    std::fflush(stderr);
-    shown = true;
+    const std::lock_guard lock(mutex_);
+    if (!runs_.empty()) print();
   }
-  if (shown && style_ == Style::line) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressDisplay::print() {
+  std::string line;
+  for (const auto& run : runs_) {
+    const double seconds = std::chrono::duration<double>(system_clock().steady() - run.began).count();
+    const auto text = run.name + ": " +
+                      progress_text(run.counters.rows_read, run.counters.bytes_read, run.counters.bytes_total, seconds);
+    if (style_ == Style::plain) std::fprintf(stderr, "%s\n", text.c_str());
+    line += (line.empty() ? "" : "  |  ") + text;
+  }
+  if (style_ == Style::line) {
+    // What is wider than the terminal is cut: a second line of it would not be rewritten.
+    std::fprintf(stderr, "\r\033[K\033[?7l%s\033[?7h", line.c_str());
+    shown_ = true;
+  }
+  std::fflush(stderr);
+}
+
+void ProgressDisplay::erase() {
+  if (std::exchange(shown_, false)) std::fputs("\r\033[K", stderr);
+}
+
+RunProgress::RunProgress(ProgressDisplay& display, std::string name, const RunCounters& counters) : display_(display) {
+  const std::lock_guard lock(display_.mutex_);
+  run_ = display_.runs_.insert(display_.runs_.end(), {std::move(name), counters, system_clock().steady()});
+}
+
+RunProgress::~RunProgress() {
+  const std::lock_guard lock(display_.mutex_);
+  display_.runs_.erase(run_);
+  display_.erase();  // the next round shows the others
 }
 
 }  // namespace sluice

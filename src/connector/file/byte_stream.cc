@@ -60,7 +60,13 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> read_whole(std::shared_ptr<
 Result<std::shared_ptr<arrow::io::InputStream>> open_bytes(std::shared_ptr<arrow::io::RandomAccessFile> file,
                                                            Codec codec, int64_t offset, const std::string& name) {
   if (codec == Codec::none) return stream_from(std::move(file), offset);
-  auto stream = TRY(open_decompressed(codec, stream_from(std::move(file), 0)));
+  return open_compressed_bytes(stream_from(std::move(file), 0), codec, offset, name);
+}
+
+Result<std::shared_ptr<arrow::io::InputStream>> open_compressed_bytes(std::shared_ptr<arrow::io::InputStream> stored,
+                                                                      Codec codec, int64_t offset,
+                                                                      const std::string& name) {
+  auto stream = TRY(open_decompressed(codec, std::move(stored)));
   std::vector<uint8_t> ignored(static_cast<size_t>(std::min(offset, kSkipBytes)));
   for (int64_t left = offset; left > 0;) {
     auto got = TRY(to_result(stream->Read(std::min(left, kSkipBytes), ignored.data())));

@@ -24,6 +24,11 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> read_whole(std::shared_ptr<
 Result<std::shared_ptr<arrow::io::InputStream>> open_bytes(std::shared_ptr<arrow::io::RandomAccessFile> file,
                                                            Codec codec, int64_t offset, const std::string& name);
 
+// The same of `stored`, which is compressed and stands at its beginning.
+Result<std::shared_ptr<arrow::io::InputStream>> open_compressed_bytes(std::shared_ptr<arrow::io::InputStream> stored,
+                                                                      Codec codec, int64_t offset,
+                                                                      const std::string& name);
+
 // The line feeds before the decompressed byte `end`, with which an error names its line; all before it is read once
 // more.
 Result<int64_t> count_line_feeds(std::shared_ptr<arrow::io::RandomAccessFile> file, Codec codec, int64_t end,

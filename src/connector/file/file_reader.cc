@@ -46,7 +46,13 @@ Result<Input> FileReader::make_input(Context& context, ReadItem& item) {
   }
   // One byte earlier, so that a record starting exactly at the cut is found behind its predecessor's line feed.
   if (!input.at_record_start) --input.begin;
-  input.stream = TRY(open_bytes(file_, item.work.codec, input.begin, input.name));
+  if (item.work.codec == Codec::none) {
+    input.stream = stream_from(file_, input.begin);
+  } else {
+    auto stored = stream_from(file_, 0);
+    input.stream = TRY(open_compressed_bytes(stored, item.work.codec, input.begin, input.name));
+    compressed_ = {stored, input.begin, TRY(to_result(stored->Tell()))};
+  }
   if (input.begin > 0 && !plan_.decoder.collect_rejects) {
     input.count_lines_before = [file = file_, codec = item.work.codec, begin = input.begin, name = input.name,
                                 stop = context.stop] { return count_line_feeds(file, codec, begin, name, stop); };
@@ -93,6 +99,19 @@ Result<bool> FileReader::open_next(Context& context) {
     TRY(give_up_current(context, std::move(opened).error()));
   }
   return false;
+}
+
+// A decoder reads ahead of its rows, a small file whole: what counts as read are the stored bytes that its rows were.
+Result<int64_t> FileReader::bytes_used(const Decoder::Step& step) {
+  const auto& work = current_->work;
+  if (plan_.endpoint.format->traits().random_access) return step.bytes_read;
+  if (work.codec == Codec::none) return std::max<int64_t>(0, step.position - work.position.at);
+  auto& [stored, decompressed, used] = compressed_;
+  decompressed += step.bytes_read;
+  const auto decoded = step.at_end ? decompressed : std::min(step.position, decompressed);
+  const double share = decompressed == 0 ? 1 : static_cast<double>(decoded) / static_cast<double>(decompressed);
+  const auto now = static_cast<int64_t>(share * static_cast<double>(TRY(to_result(stored->Tell()))));
+  return std::max(now, used) - std::exchange(used, std::max(now, used));
 }
 
 Result<void> FileReader::finish_current(const Decoder::Step& step) {
@@ -203,7 +222,8 @@ Result<Event> FileReader::flush() {
     if (reject.split.empty() && !rows.progress.empty()) reject.split = rows.progress.back().split;
   }
   rows.rejects = std::exchange(rejects_, {});
-  rows.source_bytes = std::exchange(unflushed_bytes_, 0);
+  unflushed_bytes_ = 0;
+  rows.source_bytes = std::exchange(unflushed_used_bytes_, 0);
   return Event(std::move(rows));
 }
 
@@ -222,6 +242,7 @@ Result<Event> FileReader::next(Context& context, Deadline deadline) {
     }
     const auto& step = stepped.value();
     unflushed_bytes_ += step.bytes_read;
+    unflushed_used_bytes_ += TRY(bytes_used(step));
     current_->work.position.at = step.position;
     current_->work.at_record_start = true;
     decoder_full_ = step.full;

@@ -47,6 +47,7 @@ class FileReader final : public Reader {
   Result<void> finish_current(const Decoder::Step& step);
   // What to do with a file that cannot be read (further): an error, a reject, or another try later.
   Result<void> give_up_current(Context& context, Error error);
+  Result<int64_t> bytes_used(const Decoder::Step& step);
   // Moves the decoder's rows to `ready_`, with the extra columns.
   Result<void> take_rows();
   Result<Event> flush();
@@ -61,7 +62,14 @@ class FileReader final : public Reader {
   std::vector<std::shared_ptr<arrow::Array>> constants_;  // of extras_, as long as was needed so far
   std::vector<BatchPtr> ready_;
   int64_t ready_rows_ = 0;
+  struct Compressed {
+    std::shared_ptr<arrow::io::InputStream> stored;  // which tells how far it was read
+    int64_t decompressed = 0;
+    int64_t used = 0;  // stored bytes that the rows so far were
+  };
+  Compressed compressed_;        // current_, if it is
   int64_t unflushed_bytes_ = 0;  // read since the last flush
+  int64_t unflushed_used_bytes_ = 0;
   std::vector<Progress> progress_;
   std::vector<Reject> rejects_;
   bool decoder_full_ = false;
