@@ -72,7 +72,7 @@ std::string partition_folder(std::string_view column, const std::optional<std::s
   escape(out, column, true);
   out += '=';
   if (value.has_value()) {
-    escape(out, *value, false);
+    escape(out, *value, *value == kNullPartition);  // the text of that name is no NULL
   } else {
     out += kNullPartition;
   }
