@@ -4,6 +4,7 @@
 #include "cli/sql_input.h"
 #include "cli/terminal_sink.h"
 #include "flow/pipeline.h"
+#include "port/probes_reading.h"
 
 namespace sluice {
 namespace {
@@ -13,6 +14,9 @@ Result<void> check_plan(Session& session, PipelinePlan plan) {
   std::unique_ptr<Sink> terminal;
   if (!plan.sink.has_value()) terminal = TRY(terminal_sink(context, "table", stdout));
   auto pipeline = TRY(Pipeline::open(context, std::move(plan), std::move(terminal)));
+  for (size_t i = 0; i < pipeline->inputs(); ++i) {
+    if (auto* source = dynamic_cast<ProbesReading*>(&pipeline->source(i))) TRY(source->probe_reading(context));
+  }
   TRY(pipeline->sink().probe(context).while_doing("probing the sink"));
   const auto guarantee = pipeline->guarantee();
   std::printf("%s: ok\n  from: %s\n", pipeline->plan().name.c_str(), pipeline->plan().source.text.c_str());

@@ -40,7 +40,8 @@ class Pipeline {
   [[nodiscard]] const Pushed& pushed(size_t input = 0) const { return inputs_[input].planned.pushed; }
   [[nodiscard]] Guarantee guarantee() const;
   [[nodiscard]] Sink& sink() { return *sink_; }
-  [[nodiscard]] Source& source() { return *inputs_[0].source; }
+  [[nodiscard]] size_t inputs() const { return inputs_.size(); }  // the driving one first, then lookups or the query's
+  [[nodiscard]] Source& source(size_t input = 0) { return *inputs_[input].source; }
 
   // Runs to the end of bounded inputs, or until `draining` is set (stop reading, commit what was read) or
   // context.stop (abort: nothing undecided becomes visible). `coordinator` may be null only for Decision::none.

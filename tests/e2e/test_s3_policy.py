@@ -84,6 +84,19 @@ def test_check_names_the_permission_that_the_policy_lacks(sluice, policed, actio
     assert policed.bucket.keys() == ["events/in/a.jsonl"]
 
 
+def test_check_reads_also_where_the_columns_are_given(sluice, policed):
+    for day in range(3):
+        policed.bucket.put(f"events/in/day={day}/a.jsonl", '{"id": 1}\n')
+    source = policed.at("events/in/", "columns := 'id BIGINT'")
+    sql = f"CREATE TABLE t AS SELECT a.id FROM file('in.jsonl') AS a JOIN {source} AS b ON a.id = b.id INSERT INTO file('out/')"
+    write_rows(sluice.folder, 0, 1)
+    assert "exactly-once" in sluice("check", "-e", sql, env=policed.env).stdout
+    policed.allow(policed.without("s3:GetObject"))
+    for statement in (sql, f"SELECT id FROM {source}"):
+        error = sluice.fails("check", "-e", statement, env=policed.env)
+        assert "access denied" in error and "s3:GetObject" in error
+
+
 def test_check_wants_to_remove_where_objects_are_to_be_replaced(sluice, policed):
     write_rows(sluice.folder, 0)
     error = sluice.fails("check", "-e", land(policed, ", if_exists := 'replace'"), env=policed.env)

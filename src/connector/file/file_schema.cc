@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <arrow/api.h>
+#include <arrow/io/interfaces.h>
 
 #include "batch/arrow_result.h"
 #include "batch/inferred.h"
@@ -143,6 +144,20 @@ Result<SchemaPtr> FileSource::fetch_schema(Context& context) {
   TRY(complete_schema());
   if (!surveyed_) listed_ = std::move(objects);
   return full_schema_;
+}
+
+// With the columns given no file was looked into: that it may be listed does not mean that it may be read.
+Result<void> FileSource::probe_reading(Context& context) {
+  if (!columns_are_given()) return {};
+  std::vector<ObjectInfo> sample;
+  if (surveyed_) sample = TRY(endpoint_.store->sample(context, endpoint_.path, is_deep())).objects;
+  for (const auto& object : surveyed_ ? sample : *listed_) {
+    if (object.bytes == 0) continue;
+    auto file = TRY(endpoint_.store->open(context, object));
+    TRY(to_result(file->ReadAt(0, 1)).while_doing("probing " + object.path));
+    break;
+  }
+  return {};
 }
 
 // New columns come behind those the files had. What a sample of today says of a column's type is worth more than what

@@ -14,11 +14,12 @@
 #include "connector/file/file_reader.h"
 #include "connector/file/hive.h"
 #include "connector/file/ledger.h"
+#include "port/probes_reading.h"
 #include "port/source.h"
 
 namespace sluice::file {
 
-class FileSource final : public Source {
+class FileSource final : public Source, public ProbesReading {
  public:
   static Result<std::unique_ptr<Source>> create(const Registry& registry, const ConnectorRequest& request);
 
@@ -31,6 +32,7 @@ class FileSource final : public Source {
   Result<std::unique_ptr<Reader>> create_reader(Context& context, std::span<const Split> splits) override;
   // earliest, or latest: the files there are now count as read.
   Result<Positions> resolve_position(Context& context, const std::string& text) override;
+  Result<void> probe_reading(Context& context) override;
 
  private:
   explicit FileSource(Endpoint endpoint);
