@@ -147,6 +147,11 @@ TEST_F(CredentialTest, AContainerIsAskedWithItsToken) {
   expect_error(find(), Fault::refused, "401");
   env_["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "sesame";
   EXPECT_EQ(value_of(find()).access_key_id, "C");
+  for (const char* far : {"http://credentials.example.com/role", "http://169.254.170.200/role", "no url"}) {
+    env_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = far;
+    expect_error(find(), Fault::user, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+  }
+  env_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = agent.url("/creds");
   // The file goes before it: its token is renewed.
   write("token", "stale\n");
   env_["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = folder_.file("token");

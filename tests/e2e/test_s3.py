@@ -1,8 +1,11 @@
 """Reading and writing buckets on every server there is, judged by boto3, pyarrow, DuckDB and fastavro."""
+import contextlib
 import datetime
+import http.server
 import io
 import json
 import re
+import threading
 
 import pyarrow.orc
 import pyarrow.parquet
@@ -10,6 +13,8 @@ import pytest
 from codecs_of_others import decompressed
 from delivered import query
 from key_layouts import LAYOUTS, TIMES, folder_of, pattern, write_times
+
+from services.s3 import ACCESS_KEY, SECRET_KEY
 
 
 def lines(*numbers, **more):
@@ -287,3 +292,44 @@ def test_every_format_and_compression_round_trips(sluice, gateway_bucket, format
         ours = [(*row[:2], row[2] or "", *row[3:]) for row in ours]
         expected = [(*row[:2], row[2] or "", *row[3:]) for row in expected]
     assert ours == expected
+
+
+@contextlib.contextmanager
+def agent_of_a_container(credentials, token):
+    """Stands in for the agent that ECS and EKS run beside a container: hands out the role's credentials for its token."""
+
+    class Agent(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            allowed = self.path == "/v1/role" and self.headers["Authorization"] == token
+            self.send_response(200 if allowed else 401)
+            self.end_headers()
+            self.wfile.write(json.dumps(credentials).encode() if allowed else b"who are you?")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Agent) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/role"
+        server.shutdown()
+
+
+def test_a_container_is_asked_for_the_credentials_of_its_role(sluice, gateway_bucket):
+    (sluice.folder / "in.jsonl").write_text(lines(1, 2))
+    sql = f"CREATE TABLE t AS SELECT id FROM file('in.jsonl') INSERT INTO {gateway_bucket.at('out/')}"
+    role = {"AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Expiration": "2099-01-01T00:00:00Z"}
+    none = {**gateway_bucket.env, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    with agent_of_a_container(role, "sesame") as url:
+        env = {**none, "AWS_CONTAINER_CREDENTIALS_FULL_URI": url}
+        error = sluice.fails("run", "-e", sql, env=env)
+        assert f"the container's credentials at {url} are refused with status 401" in error
+        (sluice.folder / "token").write_text("sesame\n")  # as EKS mounts it
+        sluice.sql(sql, env={**env, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(sluice.folder / "token")})
+        assert ids_in(gateway_bucket) == [1, 2]
+        sluice("drop", "t")
+        sluice.sql(sql, env={**env, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "sesame"})
+        assert ids_in(gateway_bucket) == [1, 1, 2, 2]
+    error = sluice.fails("check", "-e", sql, env={**env, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "sesame"})
+    assert "container" in error and url.split("/")[2] in error
+    error = sluice.fails("check", "-e", sql, env=none)
+    assert "no AWS credentials" in error
