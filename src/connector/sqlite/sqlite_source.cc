@@ -118,6 +118,9 @@ class SqliteSource final : public Source {
   }
 
   Result<void> start(Context& context, const Positions& durable) override {
+    announced_ = false;
+    exhausted_ = false;
+    scan_.after = scan_.last = INT64_MIN;
     if (auto found = durable.find(scan_.table.name); found != durable.end()) {
       const int64_t last = TRY(parse(found->second.token));
       exhausted_ = last == INT64_MAX;
