@@ -14,6 +14,8 @@ namespace sluice::kafka {
 namespace {
 
 constexpr Millis kLagInterval{5'000};
+// A wait inside of librdkafka does not see that the run is stopped.
+constexpr Millis kPollMost{500};
 
 class GroupSource final : public TopicSource, public ReportsLag, public AwaitsFirstRows, private GroupOffsets {
  public:
@@ -146,7 +148,7 @@ Result<SplitEvents> GroupSource::poll_splits(Context& context, Deadline deadline
     if (!handed_out_.contains(split)) hand_out(partition, events);
   }
   const auto left = std::chrono::duration_cast<Millis>(deadline - context.clock.steady());
-  TRY(member_->poll(events.added.empty() ? std::max(left, Millis(0)) : Millis(0)));
+  TRY(member_->poll(events.added.empty() ? std::clamp(left, Millis(0), kPollMost) : Millis(0)));
   {
     std::lock_guard lock(mutex_);
     if (failed_) return *std::exchange(failed_, std::nullopt);
