@@ -2,11 +2,14 @@
 // one. tests/e2e/test_shared_state.py runs it with a server of its own. Each test empties the schema `sluice`.
 #include "state/postgresql/postgresql_coordinator.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <csignal>
+#include <thread>
 
 #include "options/location.h"
 #include "port/conformance/child_process.h"
-#include "port/conformance/coordinator_battery.h"
 #include "postgres/target.h"
 
 namespace sluice::conformance {
@@ -31,26 +34,6 @@ std::string query(const std::string& sql) {
 }
 
 Result<std::unique_ptr<Coordinator>> open_store() { return open_postgresql_coordinator(server_url()); }
-
-// The store of `folder`: what another folder's test left is removed first.
-Result<std::unique_ptr<Coordinator>> open_store_of(const std::string& folder) {
-  static std::mutex mutex;
-  static std::string current;
-  {
-    std::lock_guard lock(mutex);
-    if (current != folder) (void)connect()->query("DROP SCHEMA IF EXISTS sluice CASCADE");
-    current = folder;
-  }
-  return open_store();
-}
-
-std::vector<CoordinatorCase> cases() {
-  if (server_url() == nullptr) return {};
-  return {CoordinatorCase{"postgresql", open_store_of}};
-}
-INSTANTIATE_TEST_SUITE_P(Postgresql, CoordinatorBattery, testing::ValuesIn(cases()),
-                         [](const auto& info) { return info.param.name; });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CoordinatorBattery);
 
 class PostgresqlCoordinatorTest : public testing::Test {
  protected:
