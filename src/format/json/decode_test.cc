@@ -123,7 +123,7 @@ TEST(JsonDecode, escapes_and_long_strings) {
 TEST(JsonDecode, bad_json_is_named_with_its_line) {
   auto error = [](const std::string& record) { return rows("{\"a\":\"x\"}\n" + record + "\n", "a VARCHAR, b BIGINT"); };
   EXPECT_EQ(error("{\"a\":\"x"), "error: t.json:2: a control character inside a string must be written as an escape");
-  EXPECT_EQ(error("{\"a\":\"x\""), "error: t.json:2: unexpected '?'");
+  EXPECT_EQ(error("{\"a\":\"x\""), "error: t.json:2: the record ends early");
   EXPECT_EQ(error("{\"a\":\"\\x\"}"), "error: t.json:2: column 'a': invalid escape in \"\\x\"");
   EXPECT_EQ(error("{\"a\":\"\\ud800\"}"), "error: t.json:2: column 'a': half a surrogate pair in \"\\ud800\"");
   EXPECT_EQ(error("{\"a\":\"\\ude00\"}"), "error: t.json:2: column 'a': half a surrogate pair in \"\\ude00\"");

@@ -85,7 +85,10 @@ std::string describe_flaw(const Parse& parse, const Columns& columns, const Pars
   const bool unknown = parse.flaw == Flaw::unknown_field;
   std::string value = unknown ? key_excerpt(parse, data_end) : value_excerpt(parse, parser, data_end);
   if (unknown && !path.empty()) value = path + "." + value;
-  return sentence(parse.flaw, path, type, value, carrier);
+  // What nobody expected is the end of its line.
+  const bool breaks_off = parse.flaw == Flaw::unexpected_character && parse.stopped_at < data_end &&
+                          (*parse.stopped_at == '\n' || *parse.stopped_at == '\r');
+  return sentence(breaks_off ? Flaw::truncated : parse.flaw, path, type, value, carrier);
 }
 
 }  // namespace sluice::json
