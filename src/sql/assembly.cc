@@ -1,7 +1,6 @@
 #include "sql/assembly.h"
 
 #include <algorithm>
-#include <map>
 
 #include <arrow/api.h>
 #include <arrow/compute/api_vector.h>
@@ -86,12 +85,9 @@ std::optional<Assembly> Assembly::make(const Select& select, const std::vector<S
   }
   if (out.columns_.size() != count) return std::nullopt;
   // DuckDB may rename what it finds twice; where a column passes through, its own name stands.
-  std::map<std::string, int> seen;
   for (size_t i = 0; i < count; ++i) {
     auto& column = out.columns_[i];
     if (column.computed) column.name = full.field(static_cast<int>(i))->name();
-    int repeated = seen[column.name]++;
-    if (repeated > 0) column.name += fmt::format("_{}", repeated);
   }
   out.numbers_rows_ = select.info.has_where;
   return out;
@@ -119,7 +115,7 @@ SchemaPtr Assembly::schema(const std::vector<SchemaPtr>& inputs, const arrow::Sc
     auto type = column.computed ? computed->field(column.index)->type() : type_at(column.path, *inputs[column.input]);
     fields.push_back(arrow::field(column.name, type));
   }
-  return arrow::schema(std::move(fields));
+  return with_unique_names(arrow::schema(std::move(fields)));
 }
 
 Result<BatchPtr> Assembly::assemble(const std::vector<BatchPtr>& inputs, const BatchPtr& computed,

@@ -85,7 +85,8 @@ class BoundedSelect : public BoundedQuery {
     }
     statement_ = std::move(*statement);
     output_.emplace(TRY(OutputColumns::make(*connection_, statement_.get())));
-    return output_->schema();
+    schema_ = with_unique_names(output_->schema());
+    return schema_;
   }
 
   Result<void> run(Context& context, const std::vector<BatchStream*>& inputs,
@@ -145,7 +146,7 @@ class BoundedSelect : public BoundedQuery {
       auto batch = TRY(output_->join(held));
       held.clear();
       rows = 0;
-      return emit(std::move(batch));
+      return emit(arrow::RecordBatch::Make(schema_, batch->num_rows(), batch->columns()));
     };
     while (!context.stop.stop_requested()) {
       Owned<duckdb_data_chunk> chunk(api.fetch_chunk(result.get()), api.destroy_data_chunk);
@@ -169,6 +170,7 @@ class BoundedSelect : public BoundedQuery {
   std::optional<SplicedSelect> spliced_;
   Owned<duckdb_prepared_statement> statement_;
   std::optional<OutputColumns> output_;
+  SchemaPtr schema_;
 };
 
 }  // namespace

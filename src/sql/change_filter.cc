@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include <arrow/api.h>
+#include <arrow/util/key_value_metadata.h>
 
 #include "batch/arrow_result.h"
 #include "batch/change.h"
+#include "batch/old_rows.h"
 #include "sql/names.h"
 
 namespace sluice::sql {
@@ -185,9 +187,30 @@ class ChangeLane final : public Transform {
 
 }  // namespace
 
+std::vector<int> ChangeFilter::keys_of_ones_own(const SelectInfo& info, const arrow::Schema& input,
+                                                const arrow::Schema& output, const std::vector<std::string>& keys) {
+  std::vector<int> out;
+  for (int i = 0; i < output.num_fields(); ++i) {
+    if (std::find(keys.begin(), keys.end(), output.field(i)->name()) == keys.end()) continue;
+    const int source = source_of(*output.field(i), info, input);
+    if (source >= 0 && input.field(source)->nullable()) out.push_back(i);
+  }
+  return out;
+}
+
+std::string_view old_rows_of(const arrow::Schema& changes) {
+  const auto op = changes.GetFieldByName(std::string(kOpColumn));
+  const int index = op == nullptr || !op->HasMetadata() ? -1 : op->metadata()->FindKey(std::string(kOldRows));
+  if (index < 0) return {};
+  return op->metadata()->value(index) == kOldRowsFull ? kOldRowsFull : kOldRowsKey;
+}
+
 Result<std::shared_ptr<const ChangeFilter>> ChangeFilter::make(const SelectInfo& info, const arrow::Schema& input,
-                                                               const SchemaPtr& output) {
-  const bool drops_rows = info.has_where || !info.lookups.empty();
+                                                               const SchemaPtr& output,
+                                                               const std::vector<std::string>& keys) {
+  std::vector<int> own_keys;
+  if (old_rows_of(input) == kOldRowsFull) own_keys = keys_of_ones_own(info, input, *output, keys);
+  const bool drops_rows = info.has_where || !info.lookups.empty() || !own_keys.empty();
   const bool leaves_out = input.GetFieldIndex(std::string(kUnchangedColumn)) >= 0;
   if (input.GetFieldIndex(std::string(kOpColumn)) < 0 || (!drops_rows && !leaves_out)) {
     return std::shared_ptr<const ChangeFilter>();
@@ -195,11 +218,13 @@ Result<std::shared_ptr<const ChangeFilter>> ChangeFilter::make(const SelectInfo&
   auto out = std::make_shared<ChangeFilter>();
   out->output_ = output;
   out->drops_rows_ = drops_rows;
+  out->own_keys_ = std::move(own_keys);
   for (const auto name : {kOpColumn, kPosColumn}) {
     if (!drops_rows || output->GetFieldIndex(std::string(name)) >= 0) continue;
     return user_error(
-        "a condition on changes turns updates into inserts and deletes, which needs column '{}' under "
-        "its own name; leave it out of the SELECT list, and it rides along",
+        "a condition on changes, or a key that is not the source's, turns updates into inserts and deletes, which "
+        "needs "
+        "column '{}' under its own name; leave it out of the SELECT list, and it rides along",
         name);
   }
   for (const auto& field : output->fields()) out->sources_.push_back(source_of(*field, info, input));
@@ -220,6 +245,13 @@ Result<void> ChangeFilter::refuse_missing_values(const arrow::RecordBatch& chang
     }
   }
   return {};
+}
+
+bool ChangeFilter::same_key(const arrow::RecordBatch& rows, int64_t before, int64_t after) const {
+  return std::all_of(own_keys_.begin(), own_keys_.end(), [&](int column) {
+    const auto& values = *rows.column(column);
+    return values.RangeEquals(before, before + 1, after, values);
+  });
 }
 
 Result<BatchPtr> ChangeFilter::decide(const BatchPtr& changes, const BatchPtr& kept, const std::string& repeats) const {
@@ -262,8 +294,15 @@ Result<BatchPtr> ChangeFilter::decide(const BatchPtr& changes, const BatchPtr& k
       }
     } else if (op != "update") {
       if (after >= 0) out.add(kept, after, op);
+    } else if (!own_keys_.empty() && !has_before) {
+      return refused(
+          "an update came without its old row, which the key '{}' needs, since the source has another one: REPLICA "
+          "IDENTITY FULL was taken from the table; give it back, and 'sluice reset' the pipeline",
+          output_->field(own_keys_.front())->name());
     } else if (after >= 0) {
-      out.add(kept, after, has_before && before < 0 ? "insert" : op);
+      const bool moves = has_before && before >= 0 && !same_key(*kept, before, after);
+      if (moves) out.add(kept, before, "delete");
+      out.add(kept, after, moves || (has_before && before < 0) ? "insert" : op);
     } else if (has_before ? before >= 0 : true) {
       out.add(has_before ? kept : plain, has_before ? before : row, "delete");
     }

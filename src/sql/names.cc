@@ -1,6 +1,7 @@
 #include "sql/names.h"
 
 #include <algorithm>
+#include <set>
 
 #include <arrow/api.h>
 #include <arrow/util/decimal.h>
@@ -109,6 +110,22 @@ std::optional<ResolvedName> resolve(const Names& names, std::string_view alias, 
   }
   out.complete = at == names.size();
   return out;
+}
+
+SchemaPtr with_unique_names(const SchemaPtr& schema) {
+  const auto names = schema->field_names();
+  std::set<std::string> taken(names.begin(), names.end());
+  std::set<std::string> seen;
+  arrow::FieldVector fields;
+  for (const auto& field : schema->fields()) {
+    std::string name = field->name();
+    for (int number = 1; !seen.insert(name).second; ++number) {
+      name = fmt::format("{}_{}", field->name(), number);
+      if (!taken.insert(name).second) name = field->name();
+    }
+    fields.push_back(name == field->name() ? field : field->WithName(name));
+  }
+  return arrow::schema(std::move(fields));
 }
 
 std::vector<ColumnPath> needed_columns(const std::vector<Names>& used, std::string_view alias,

@@ -20,6 +20,9 @@ std::optional<ResolvedName> resolve(const Names& names, std::string_view alias, 
 // The exact name first, else the only one that differs just by case; -1.
 int find_field(const arrow::FieldVector& fields, const std::string& name);
 
+// Numbers names that were there before, as DuckDB does in a subquery: id, id_1. Names that occur once stay.
+SchemaPtr with_unique_names(const SchemaPtr& schema);
+
 // Sorted by schema order, without paths that another one contains. Never empty: counting rows needs a column, the
 // cheapest.
 std::vector<ColumnPath> needed_columns(const std::vector<Names>& used, std::string_view alias,

@@ -1,7 +1,6 @@
 #include "sql/pass_through.h"
 
 #include <algorithm>
-#include <map>
 
 #include <arrow/api.h>
 #include <arrow/compute/api_vector.h>
@@ -13,15 +12,6 @@
 
 namespace sluice::sql {
 namespace {
-
-// DuckDB numbers repeated names, as in a subquery: id, id_1.
-void make_unique(arrow::FieldVector& fields) {
-  std::map<std::string, int> seen;
-  for (auto& field : fields) {
-    int count = seen[field->name()]++;
-    if (count > 0) field = field->WithName(fmt::format("{}_{}", field->name(), count));
-  }
-}
 
 bool same(const Predicate& a, const Predicate& b) { return to_string(a) == to_string(b); }
 
@@ -84,8 +74,7 @@ std::unique_ptr<PassThrough> PassThrough::make(const SelectInfo& info, const Sch
     pass->filter_paths_.push_back(field_path(predicate->column, *input));
     pass->filter_.push_back(std::move(*predicate));
   }
-  make_unique(fields);
-  pass->schema_ = arrow::schema(std::move(fields));
+  pass->schema_ = with_unique_names(arrow::schema(std::move(fields)));
   return pass;
 }
 

@@ -1,13 +1,13 @@
 #include "sql/row_select.h"
 
 #include <algorithm>
-#include <map>
 #include <mutex>
 
 #include <arrow/api.h>
 
 #include "batch/arrow_result.h"
 #include "batch/change.h"
+#include "batch/old_rows.h"
 #include "sql/assembly.h"
 #include "sql/change_filter.h"
 #include "sql/lane_query.h"
@@ -26,17 +26,6 @@ class PassThroughLane : public Transform {
  private:
   std::shared_ptr<const PassThrough> pass_;
 };
-
-// Names within one result are unique: a, a_1.
-SchemaPtr with_unique_names(const SchemaPtr& schema) {
-  std::map<std::string, int> seen;
-  arrow::FieldVector fields;
-  for (const auto& field : schema->fields()) {
-    int count = seen[field->name()]++;
-    fields.push_back(count == 0 ? field : field->WithName(fmt::format("{}_{}", field->name(), count)));
-  }
-  return arrow::schema(std::move(fields));
-}
 
 // What the lanes of a statement that is more than picking columns share.
 struct QueryShape {
@@ -125,8 +114,9 @@ class RowSelect : public RowTransform {
     }
     // Rows that are dropped up here must not count for a limit down there.
     if (select_->info.has_where || !select_->info.lookups.empty()) out.limit.reset();
-    out.before_images =
-        full->GetFieldIndex(std::string(kOpColumn)) >= 0 && (select_->info.has_where || !select_->info.lookups.empty());
+    const bool decides = select_->info.has_where || !select_->info.lookups.empty() ||
+                         (!keys_.empty() && old_rows_of(*full) == kOldRowsFull && !are_in_key(*full));
+    out.before_images = full->GetFieldIndex(std::string(kOpColumn)) >= 0 && decides;
     requested_ = out.filter;
     return out;
   }
@@ -140,7 +130,8 @@ class RowSelect : public RowTransform {
   Result<SchemaPtr> bind(Context& context, const SchemaPtr& input) override {
     if (input->GetFieldIndex(std::string(kOpColumn)) >= 0) TRY(refuse_filled_keys());
     auto output = TRY(bind_rows(context, input));
-    changes_ = TRY(ChangeFilter::make(select_->info, *input, output));
+    TRY(refuse_unseen_keys(*input, *output));
+    changes_ = TRY(ChangeFilter::make(select_->info, *input, output, keys_));
     return output;
   }
 
@@ -238,6 +229,27 @@ class RowSelect : public RowTransform {
           select_->script->position(select_->statement.select_begin), item.alias);
     }
     return {};
+  }
+
+  // Are the sink's key columns among those that the source tells rows apart by?
+  [[nodiscard]] bool are_in_key(const arrow::Schema& full) const {
+    return std::all_of(keys_.begin(), keys_.end(), [&](const auto& key) {
+      const auto field = full.GetFieldByName(key);
+      return field != nullptr && !field->nullable();
+    });
+  }
+
+  // The row that the target has under the former key would stay.
+  [[nodiscard]] Result<void> refuse_unseen_keys(const arrow::Schema& input, const arrow::Schema& output) const {
+    if (old_rows_of(input) != kOldRowsKey) return {};
+    const auto own = ChangeFilter::keys_of_ones_own(select_->info, input, output, keys_);
+    if (own.empty()) return {};
+    return user_error(
+        "{}: key column '{}' is not in the replica identity of the source, which does not say when it changes or which "
+        "row is deleted; ALTER TABLE … REPLICA IDENTITY FULL there, name the columns of the identity as key, or say "
+        "mode "
+        ":= 'append'",
+        select_->script->position(select_->statement.select_begin), output.field(own.front())->name());
   }
 
   // c.region of JOIN … AS c; unqualified names are taken for the driving side's when it has them.

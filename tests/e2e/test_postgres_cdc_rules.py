@@ -4,6 +4,8 @@ import random
 import pytest
 from postgres_changes import OUT, changes, changes_of, running, slot, sqlite_rows, stream, wait_until
 
+from services.postgres import PASSWORD, running_postgres
+
 
 @pytest.mark.parametrize("identity", ["FULL", "DEFAULT"])
 @pytest.mark.parametrize("condition", ["status = 'open'", "upper(status) = 'OPEN'"])
@@ -86,6 +88,22 @@ def test_a_snapshot_can_be_all_or_nothing_of_it(sluice, postgres, mode):
     assert [(row["_op"], row["id"]) for row in changes(sluice.folder / "out")] == [("insert", 2)]
 
 
+def test_a_snapshot_alone_needs_nothing_that_only_changes_need(sluice):
+    """Neither wal_level = logical nor the right to replicate, a key or a publication."""
+    with running_postgres("wal_level = replica") as server:
+        database = server.make_database()
+        database.execute("CREATE TABLE t (id int, v text)")
+        database.execute("INSERT INTO t VALUES (1, 'one'), (2, NULL)")
+        database.execute("CREATE ROLE reader LOGIN PASSWORD 'x'; GRANT SELECT ON t TO reader")
+        source = changes_of(database, more="snapshot := 'only'").replace(f"postgres:{PASSWORD}", "reader:x")
+        statement = f"CREATE TABLE s AS SELECT * FROM {source} {OUT};"
+        assert "slot" not in sluice("check", "-e", statement).stdout
+        sluice.sql(statement)
+        assert sorted((row["_op"], row["id"], row["v"]) for row in changes(sluice.folder / "out")) == [
+            ("snapshot", 1, "one"), ("snapshot", 2, None)]
+        assert database.value("SELECT count(*) FROM pg_publication") == 0
+
+
 def test_where_and_columns_are_left_to_the_server(sluice, postgres):
     postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text, secret text)")
     postgres.execute("INSERT INTO t VALUES (1, 'one', 's'), (2, 'two', 's')")
@@ -96,3 +114,62 @@ def test_where_and_columns_are_left_to_the_server(sluice, postgres):
     rows = changes(sluice.folder / "out")
     assert [(row["id"], row["v"]) for row in rows] == [(2, "two"), (3, "three")]
     assert "secret" not in rows[0]
+
+
+@pytest.mark.parametrize("sink", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("select, where", [("*", ""), ("id, k, upper(v) AS v", "n >= 0")])
+def test_a_sink_may_have_a_key_of_its_own_where_old_rows_are_known(sluice, postgres, sink, select, where):
+    """A change of that key alone is an update of the same row at the source and moves the row in the target."""
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY, k int UNIQUE DEFERRABLE, v text, n int)")
+    postgres.execute("ALTER TABLE t REPLICA IDENTITY FULL")
+    postgres.execute("INSERT INTO t SELECT g, g * 10, 'v', 0 FROM generate_series(1, 100) g")
+    into = (f"INSERT INTO {postgres.at('copy', more='key := ' + repr('k'))}" if sink == "postgresql" else
+            "INSERT INTO sqlite('out.db?table=copy', mode := 'upsert', key := 'k')")
+    expected = "SELECT id, k, upper(v) AS v FROM t WHERE n >= 0 ORDER BY k"
+
+    def same():
+        query = "SELECT id, k, upper(v) AS v FROM copy ORDER BY k"
+        try:
+            rows = sorted(sqlite_rows(sluice, query) or [], key=lambda row: row[1]) if sink == "sqlite" else postgres.rows(query)
+        except Exception:  # it is not there yet
+            return False
+        return rows == postgres.rows(expected)
+
+    chooser = random.Random(4)
+    with running(sluice, stream(changes_of(postgres), into, select=select, where=where)) as process:
+        wait_until(lambda: slot(postgres) and slot(postgres)[0], running=process)
+        for step in range(200):
+            one = chooser.randrange(1, 120)
+            what = chooser.randrange(5)
+            if what == 0:
+                postgres.execute("UPDATE t SET k = %s WHERE id = %s", [2000 + step, one])
+            elif what == 1:
+                postgres.execute("UPDATE t SET id = %s, k = k + 5000 WHERE id = %s", [1000 + step, one])
+            elif what == 2:
+                postgres.execute("UPDATE t SET v = v || '+', n = CASE WHEN n = 0 AND %s THEN -1 ELSE 0 END WHERE id = %s",
+                                 [bool(where), one])
+            elif what == 3:
+                postgres.execute("DELETE FROM t WHERE id = %s", [one])
+            else:
+                postgres.execute("INSERT INTO t VALUES (%s, %s, 'new', 0) ON CONFLICT (id) DO NOTHING", [one, 9000 + step])
+        wait_until(same, running=process)
+
+
+@pytest.mark.parametrize("identity, key, message", [
+    ("DEFAULT", "k", "key column 'k' is not in the replica identity of the source"),
+    ("USING INDEX t_k", "id", "key column 'id' is not in the replica identity of the source"),
+    ("USING INDEX t_k", "k", None),
+    ("FULL", "k", None),
+])
+def test_a_key_whose_changes_the_source_does_not_tell_is_refused(sluice, postgres, identity, key, message):
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY, k int NOT NULL)")
+    postgres.execute("CREATE UNIQUE INDEX t_k ON t (k)")
+    postgres.execute(f"ALTER TABLE t REPLICA IDENTITY {identity}")
+    statement = stream(changes_of(postgres), f"INSERT INTO {postgres.at('copy', more=f'key := {key!r}')}")
+    if message is None:
+        assert "s: ok" in sluice("check", "-e", statement).stdout
+        return
+    for command in ("check", "run"):
+        assert message in sluice.fails(command, "-e", statement)
+    appended = stream(changes_of(postgres), f"INSERT INTO {postgres.at('log', more='mode := ' + repr('append'))}")
+    assert "s: ok" in sluice("check", "-e", appended).stdout

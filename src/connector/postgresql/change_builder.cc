@@ -5,8 +5,10 @@
 
 #include <arrow/builder.h>
 #include <arrow/record_batch.h>
+#include <arrow/util/key_value_metadata.h>
 
 #include "batch/arrow_result.h"
+#include "batch/old_rows.h"
 
 namespace sluice::postgresql {
 namespace {
@@ -68,7 +70,9 @@ SchemaPtr change_schema(const Table& table, const postgres::TypePolicy& policy) 
     fields.push_back(arrow::field(column.name, postgres::arrow_type(column.type, policy), !never_null));
     leaves_out = leaves_out || (!in_identity && may_be_left_out(column.type));
   }
-  fields.push_back(arrow::field(std::string(kOpColumn), arrow::utf8(), false));
+  const auto old_rows = table.identity == ReplicaIdentity::full ? kOldRowsFull : kOldRowsKey;
+  fields.push_back(arrow::field(std::string(kOpColumn), arrow::utf8(), false,
+                                arrow::key_value_metadata({std::string(kOldRows)}, {std::string(old_rows)})));
   fields.push_back(arrow::field(std::string(kTsColumn), commit_time_type(), false));
   fields.push_back(arrow::field(std::string(kPosColumn), arrow::utf8(), false));
   if (leaves_out && table.identity != ReplicaIdentity::full) {
