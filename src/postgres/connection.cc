@@ -304,6 +304,7 @@ Result<void> Connection::send(std::string_view message) {
 
 int Connection::server_version() const { return PQserverVersion(handle_.get()); }
 bool Connection::alive() const { return PQstatus(handle_.get()) == CONNECTION_OK; }
+bool Connection::is_between_statements() const { return PQtransactionStatus(handle_.get()) == PQTRANS_INTRANS; }
 
 // PQcancel connects and waits for as long as the server likes, which may be gone. It needs nothing of ours: a thread
 // that is still at it when we go on ends by itself.

@@ -83,6 +83,8 @@ class Connection {
   [[nodiscard]] int server_version() const;  // 150018
   [[nodiscard]] const std::string& where() const { return where_; }
   [[nodiscard]] bool alive() const;
+  // In a transaction that has not failed, and nothing runs.
+  [[nodiscard]] bool is_between_statements() const;
   // The SQLSTATE of the last failure, empty when there was none or it had no code.
   [[nodiscard]] const std::string& sqlstate() const { return sqlstate_; }
   // Asks the server to end what runs on this connection; safe from another thread.

@@ -17,6 +17,19 @@ namespace {
 constexpr size_t kGatheredRows = 512;
 constexpr size_t kKeptBytes = 128 << 10;
 
+// Arrays whose elements have no binary form that is known here: selected as they are printed.
+Result<void> append_texts(ColumnDecoder& decoder, std::span<const WireValue> values, size_t* appended) {
+  for (const auto& value : values) {
+    if (value.is_null()) {
+      decoder.append_null();
+    } else {
+      TRY(decoder.append_text(value.view()));
+    }
+    ++*appended;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::shared_ptr<arrow::Schema> schema_of(const std::vector<Column>& columns, const TypePolicy& policy) {
@@ -30,7 +43,11 @@ std::shared_ptr<arrow::Schema> schema_of(const std::vector<Column>& columns, con
 Result<CopyDecoder> CopyDecoder::create(std::vector<Column> columns, const TypePolicy& policy) {
   CopyDecoder out;
   out.schema_ = schema_of(columns, policy);
-  for (const auto& column : columns) out.decoders_.push_back(TRY(create_decoder(column.type, policy)));
+  for (const auto& column : columns) {
+    out.decoders_.push_back(TRY(create_decoder(column.type, policy)));
+    out.is_list_text_.push_back(column.type.kind == Kind::array && !policy.arrays_as_text &&
+                                !has_binary_form(column.type, policy));
+  }
   out.gathered_.assign(columns.size(), std::vector<WireValue>(kGatheredRows));
   out.kept_ = std::make_unique<char[]>(kKeptBytes);
   out.columns_ = std::move(columns);
@@ -109,7 +126,9 @@ Result<void> CopyDecoder::decode_gathered() {
   kept_bytes_ = 0;
   for (size_t i = 0; i < decoders_.size(); ++i) {
     size_t appended = 0;
-    auto done = decoders_[i]->append_binaries(std::span(gathered_[i]).first(rows), &appended);
+    const auto values = std::span(gathered_[i]).first(rows);
+    auto done = is_list_text_[i] ? append_texts(*decoders_[i], values, &appended)
+                                 : decoders_[i]->append_binaries(values, &appended);
     if (done.ok()) continue;
     Error error = std::move(done).error();
     const size_t row = static_cast<size_t>(rows_) - rows + appended + 1;

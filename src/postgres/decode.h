@@ -43,6 +43,7 @@ Result<std::unique_ptr<ColumnDecoder>> create_decoder(const Type& type, const Ty
 struct Column {
   std::string name;
   Type type;
+  std::string declared;  // the type as it was declared: "character varying(3)[]", a domain's name; of a table's columns
   bool not_null = false;
   bool in_key = false;     // part of the replica identity
   bool generated = false;  // GENERATED ALWAYS AS …: left out of changes and, so that both agree, of copies
@@ -78,6 +79,7 @@ class CopyDecoder {
 
   std::vector<Column> columns_;
   std::vector<std::unique_ptr<ColumnDecoder>> decoders_;
+  std::vector<bool> is_list_text_;  // by column
   std::shared_ptr<arrow::Schema> schema_;
   bool header_seen_ = false;
   std::unique_ptr<char[]> kept_;  // rows that are not decoded yet

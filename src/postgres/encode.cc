@@ -13,78 +13,13 @@
 #include <arrow/type.h>
 #include <arrow/util/decimal.h>
 
-#include "base/ascii.h"
 #include "batch/json_text.h"
+#include "postgres/encoders.h"
 #include "postgres/moment.h"
 #include "postgres/numeric_wire.h"
 
 namespace sluice::postgres {
 namespace {
-
-// A value of eight bytes or fewer, written as it is on the wire; nothing when it does not fit.
-template <typename Array, typename Convert>
-class FixedEncoder final : public ColumnEncoder {
- public:
-  FixedEncoder(std::shared_ptr<arrow::Array> array, Convert convert)
-      : owner_(std::move(array)), array_(static_cast<const Array&>(*owner_)), convert_(convert) {}
-  bool append(int64_t row, WireBuffer& out) override {
-    if (array_.IsNull(row)) {
-      out.put<int32_t>(-1);
-      return true;
-    }
-    const auto wire = convert_(array_.Value(row));
-    using Wire = typename decltype(wire)::value_type;
-    if (!wire) return false;
-    char* at = out.extend(4 + sizeof(Wire));
-    store_be<int32_t>(at, sizeof(Wire));
-    store_be<Wire>(at + 4, *wire);
-    return true;
-  }
-
- private:
-  template <typename T>
-  static void store_be(char* at, T value) {
-    const T swapped = load_be<T>(reinterpret_cast<const char*>(&value));
-    std::memcpy(at, &swapped, sizeof(T));
-  }
-  const std::shared_ptr<arrow::Array> owner_;
-  const Array& array_;
-  const Convert convert_;
-};
-
-template <typename Array, typename Convert>
-std::unique_ptr<ColumnEncoder> fixed(const std::shared_ptr<arrow::Array>& array, Convert convert) {
-  return std::make_unique<FixedEncoder<Array, Convert>>(array, convert);
-}
-
-// A value of any length: `write` appends it behind its length.
-template <typename Write>
-class SizedEncoder final : public ColumnEncoder {
- public:
-  SizedEncoder(std::shared_ptr<arrow::Array> array, Write write) : array_(std::move(array)), write_(std::move(write)) {}
-  bool append(int64_t row, WireBuffer& out) override {
-    if (array_->IsNull(row)) {
-      out.put<int32_t>(-1);
-      return true;
-    }
-    const size_t length_at = out.size();
-    out.put<int32_t>(0);
-    if (!write_(*array_, row, out)) return false;
-    const size_t bytes = out.size() - length_at - 4;
-    if (bytes > static_cast<size_t>(std::numeric_limits<int32_t>::max())) return false;
-    out.put_at<int32_t>(length_at, static_cast<int32_t>(bytes));
-    return true;
-  }
-
- private:
-  const std::shared_ptr<arrow::Array> array_;
-  Write write_;
-};
-
-template <typename Write>
-std::unique_ptr<ColumnEncoder> sized(const std::shared_ptr<arrow::Array>& array, Write write) {
-  return std::make_unique<SizedEncoder<Write>>(array, std::move(write));
-}
 
 class NullEncoder final : public ColumnEncoder {
  public:
@@ -93,16 +28,6 @@ class NullEncoder final : public ColumnEncoder {
     return true;
   }
 };
-
-std::string_view bytes_of(const arrow::Array& array, int64_t row) {
-  if (array.type_id() == arrow::Type::LARGE_STRING || array.type_id() == arrow::Type::LARGE_BINARY) {
-    return static_cast<const arrow::LargeBinaryArray&>(array).GetView(row);
-  }
-  if (array.type_id() == arrow::Type::FIXED_SIZE_BINARY) {
-    return static_cast<const arrow::FixedSizeBinaryArray&>(array).GetView(row);
-  }
-  return static_cast<const arrow::BinaryArray&>(array).GetView(row);
-}
 
 // --- integers, floats ---
 
@@ -225,12 +150,12 @@ std::optional<int64_t> micros_of(int64_t value, arrow::TimeUnit::type unit) {
   return std::nullopt;
 }
 
-// timestamp(3) holds milliseconds: the server would round the rest.
-int64_t granule_of(const Type& to) {
+// timestamp(3) holds milliseconds: the server would round the rest. -1: everything.
+int64_t granule_of(int precision) {
   constexpr int kMicroDigits = 6;
-  if (to.typmod < 0 || to.typmod >= kMicroDigits) return 1;
+  if (precision < 0 || precision >= kMicroDigits) return 1;
   int64_t granule = 1;
-  for (int digit = to.typmod; digit < kMicroDigits; ++digit) granule *= 10;
+  for (int digit = precision; digit < kMicroDigits; ++digit) granule *= 10;
   return granule;
 }
 std::optional<int64_t> whole(std::optional<int64_t> micros, int64_t granule) {
@@ -253,7 +178,7 @@ std::unique_ptr<ColumnEncoder> timestamp(const std::shared_ptr<arrow::Array>& ar
     });
   }
   const auto unit = static_cast<const arrow::TimestampType&>(*array->type()).unit();
-  const int64_t granule = granule_of(to);
+  const int64_t granule = granule_of(to.typmod);
   return fixed<arrow::TimestampArray>(array, [unit, granule](int64_t value) -> std::optional<int64_t> {
     // DuckDB's infinities are the same numbers in every unit.
     const bool infinite = value == kTimestampInfinity || value == -kTimestampInfinity;
@@ -263,7 +188,7 @@ std::unique_ptr<ColumnEncoder> timestamp(const std::shared_ptr<arrow::Array>& ar
 }
 
 std::unique_ptr<ColumnEncoder> time_of_day(const std::shared_ptr<arrow::Array>& array, const Type& to) {
-  const int64_t granule = granule_of(to);
+  const int64_t granule = granule_of(to.typmod);
   if (array->type_id() == arrow::Type::TIME32) {
     const auto unit = static_cast<const arrow::Time32Type&>(*array->type()).unit();
     return fixed<arrow::Time32Array>(array, [=](int32_t value) { return whole(micros_of(value, unit), granule); });
@@ -281,133 +206,20 @@ bool put_interval(std::optional<int64_t> micros, int32_t days, int32_t months, W
   return true;
 }
 
-std::unique_ptr<ColumnEncoder> interval(const std::shared_ptr<arrow::Array>& array) {
+std::unique_ptr<ColumnEncoder> interval(const std::shared_ptr<arrow::Array>& array, const Type& to) {
+  const int64_t granule = granule_of(to.typmod < 0 ? -1 : to.typmod & 0xffff);
   if (array->type_id() == arrow::Type::DURATION) {
     const auto unit = static_cast<const arrow::DurationType&>(*array->type()).unit();
-    return sized(array, [unit](const arrow::Array& from, int64_t row, WireBuffer& out) {
-      return put_interval(micros_of(static_cast<const arrow::DurationArray&>(from).Value(row), unit), 0, 0, out);
+    return sized(array, [=](const arrow::Array& from, int64_t row, WireBuffer& out) {
+      const auto micros = micros_of(static_cast<const arrow::DurationArray&>(from).Value(row), unit);
+      return put_interval(whole(micros, granule), 0, 0, out);
     });
   }
-  return sized(array, [](const arrow::Array& from, int64_t row, WireBuffer& out) {
+  return sized(array, [granule](const arrow::Array& from, int64_t row, WireBuffer& out) {
     const auto value = static_cast<const arrow::MonthDayNanoIntervalArray&>(from).GetValue(row);
-    return put_interval(micros_of(value.nanoseconds, arrow::TimeUnit::NANO), value.days, value.months, out);
+    const auto micros = micros_of(value.nanoseconds, arrow::TimeUnit::NANO);
+    return put_interval(whole(micros, granule), value.days, value.months, out);
   });
-}
-
-// --- text, bytes, JSON, uuid, arrays ---
-
-bool put_bytes(const arrow::Array& from, int64_t row, WireBuffer& out) {
-  out.append(bytes_of(from, row));
-  return true;
-}
-
-// What the value is in JSON, without the quotes of a text.
-void put_as_text(const arrow::Array& from, int64_t row, WireBuffer& out) {
-  std::string text;
-  append_json(from, row, text);
-  std::string_view shown = text;
-  if (shown.size() >= 2 && shown.front() == '"') shown = shown.substr(1, shown.size() - 2);
-  out.append(shown);
-}
-
-std::unique_ptr<ColumnEncoder> text(const std::shared_ptr<arrow::Array>& array) {
-  if (is_text(*array->type()) || is_bytes(*array->type())) return sized(array, put_bytes);
-  return sized(array, [](const arrow::Array& from, int64_t row, WireBuffer& out) {
-    put_as_text(from, row, out);
-    return true;
-  });
-}
-
-// "char" takes the first byte of anything; PostgreSQL writes those beyond ASCII as \ooo.
-std::unique_ptr<ColumnEncoder> single_byte(const std::shared_ptr<arrow::Array>& array) {
-  return sized(array, [](const arrow::Array& from, int64_t row, WireBuffer& out) {
-    const auto value = bytes_of(from, row);
-    if (value.size() > 1 && (value.size() != 4 || value[0] != '\\')) return false;
-    return put_bytes(from, row, out);
-  });
-}
-
-std::unique_ptr<ColumnEncoder> jsonb(const std::shared_ptr<arrow::Array>& array) {
-  const bool is_json_text = is_text(*array->type());
-  return sized(array, [is_json_text](const arrow::Array& from, int64_t row, WireBuffer& out) {
-    out.put<uint8_t>(1);  // its version
-    if (is_json_text) return put_bytes(from, row, out);
-    put_as_text(from, row, out);
-    return true;
-  });
-}
-
-// With or without hyphens, in braces or not, as PostgreSQL reads it.
-bool put_uuid(std::string_view text, WireBuffer& out) {
-  if (text.size() >= 2 && text.front() == '{' && text.back() == '}') text = text.substr(1, text.size() - 2);
-  char* at = out.extend(16);
-  int digits = 0;
-  for (char c : text) {
-    if (c == '-' && digits > 0 && digits % 4 == 0) continue;
-    const int digit = hex_digit(c);
-    if (digit < 0 || digits == 32) return false;
-    at[digits / 2] = static_cast<char>(digits % 2 == 0 ? digit << 4 : at[digits / 2] | digit);
-    ++digits;
-  }
-  return digits == 32;
-}
-
-// One dimension from 1 on, or none (src/backend/utils/adt/arrayfuncs.c, array_recv).
-class ListEncoder final : public ColumnEncoder {
- public:
-  ListEncoder(std::shared_ptr<arrow::Array> array, std::shared_ptr<arrow::Array> values, const Type& element)
-      : array_(std::move(array)), values_(std::move(values)), oid_(element.oid) {
-    encoder_ = create_encoder(values_, element);
-  }
-  bool append(int64_t row, WireBuffer& out) override {
-    if (array_->IsNull(row)) {
-      out.put<int32_t>(-1);
-      return true;
-    }
-    const auto [begin, length] = bounds(row);
-    const size_t length_at = out.size();
-    out.put<int32_t>(0);
-    out.put<int32_t>(length == 0 ? 0 : 1);
-    const size_t nulls_at = out.size();
-    out.put<int32_t>(0);
-    out.put<uint32_t>(oid_);
-    if (length > 0) {
-      out.put<int32_t>(static_cast<int32_t>(length));
-      out.put<int32_t>(1);
-    }
-    bool nulls = false;
-    for (int64_t at = begin; at < begin + length; ++at) {
-      nulls = nulls || values_->IsNull(at);
-      if (!encoder_->append(at, out)) return false;
-    }
-    if (nulls) out.put_at<int32_t>(nulls_at, 1);
-    out.put_at<int32_t>(length_at, static_cast<int32_t>(out.size() - length_at - 4));
-    return true;
-  }
-
- private:
-  [[nodiscard]] std::pair<int64_t, int64_t> bounds(int64_t row) const {
-    if (array_->type_id() == arrow::Type::LIST) {
-      const auto& list = static_cast<const arrow::ListArray&>(*array_);
-      return {list.value_offset(row), list.value_length(row)};
-    }
-    if (array_->type_id() == arrow::Type::LARGE_LIST) {
-      const auto& list = static_cast<const arrow::LargeListArray&>(*array_);
-      return {list.value_offset(row), list.value_length(row)};
-    }
-    const auto& list = static_cast<const arrow::FixedSizeListArray&>(*array_);
-    return {list.value_offset(row), list.value_length(row)};
-  }
-  const std::shared_ptr<arrow::Array> array_;
-  const std::shared_ptr<arrow::Array> values_;
-  const uint32_t oid_;
-  std::unique_ptr<ColumnEncoder> encoder_;
-};
-
-std::shared_ptr<arrow::Array> values_of(const arrow::Array& list) {
-  if (list.type_id() == arrow::Type::LIST) return static_cast<const arrow::ListArray&>(list).values();
-  if (list.type_id() == arrow::Type::LARGE_LIST) return static_cast<const arrow::LargeListArray&>(list).values();
-  return static_cast<const arrow::FixedSizeListArray&>(list).values();
 }
 
 }  // namespace
@@ -415,8 +227,10 @@ std::shared_ptr<arrow::Array> values_of(const arrow::Array& list) {
 std::unique_ptr<ColumnEncoder> create_encoder(const std::shared_ptr<arrow::Array>& array, const Type& to) {
   if (array->type_id() == arrow::Type::NA) return std::make_unique<NullEncoder>();
   constexpr uint32_t kSingleByte = 18;
-  if (to.oid == kSingleByte && is_text(*array->type())) return single_byte(array);
-  if (cast_by_server(*array->type(), to)) return text(array);
+  if (to.oid == kSingleByte && is_text(*array->type())) return encode_single_byte(array);
+  if (cast_by_server(*array->type(), to)) {
+    return is_list(*array->type()) && to.kind == Kind::array ? encode_list_text(array) : encode_text(array);
+  }
   switch (to.kind) {
     case Kind::boolean:
       return fixed<arrow::BooleanArray>(array, [](bool value) { return std::optional<uint8_t>(value ? 1 : 0); });
@@ -442,22 +256,24 @@ std::unique_ptr<ColumnEncoder> create_encoder(const std::shared_ptr<arrow::Array
     case Kind::timestamptz:
       return timestamp(array, to);
     case Kind::interval:
-      return interval(array);
+      return interval(array, to);
     case Kind::bytea:
-      return sized(array, put_bytes);
+      return encode_bytes(array);
     case Kind::jsonb:
-      return jsonb(array);
+      return encode_jsonb(array);
     case Kind::uuid:
-      return sized(array, [](const arrow::Array& from, int64_t row, WireBuffer& out) {
-        return put_uuid(bytes_of(from, row), out);
-      });
+      return encode_uuid(array);
     case Kind::array:
-      return std::make_unique<ListEncoder>(array, values_of(*array), *to.element);
-    case Kind::text:
+      return encode_list(array, *to.element);
+    case Kind::text: {
+      const bool has_length =
+          to.unlimited == "character varying" && to.length() >= 0 && is_text(*array->type());  // a domain over it, too
+      return has_length ? encode_varchar(array, to.length()) : encode_text(array);
+    }
     case Kind::other:
-      return text(array);
+      return encode_text(array);
   }
-  return text(array);
+  return encode_text(array);
 }
 
 std::string does_not_fit(const arrow::Array& array, int64_t row, const Type& to) {

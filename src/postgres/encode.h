@@ -16,6 +16,7 @@ namespace sluice::postgres {
 // Of any width of offsets.
 bool is_text(const arrow::DataType& type);
 bool is_bytes(const arrow::DataType& type);
+bool is_list(const arrow::DataType& type);
 
 // What becomes of the values of one Arrow type in a column of one PostgreSQL type.
 enum class Fit {

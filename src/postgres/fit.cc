@@ -11,9 +11,6 @@ namespace {
 
 using Id = arrow::Type;
 
-bool is_list(const arrow::DataType& type) {
-  return type.id() == Id::LIST || type.id() == Id::LARGE_LIST || type.id() == Id::FIXED_SIZE_LIST;
-}
 bool is_object(const arrow::DataType& type) { return type.id() == Id::STRUCT || type.id() == Id::MAP || is_list(type); }
 bool is_scalar_with_text(const arrow::DataType& type) {
   return arrow::is_integer(type.id()) || arrow::is_floating(type.id()) || arrow::is_decimal(type.id()) ||
@@ -95,19 +92,29 @@ Fit into_text(const arrow::DataType& from, const Type& to) {
   return is_scalar_with_text(from) ? plain : Fit::none;
 }
 
+const arrow::DataType& element_of(const arrow::DataType& list) {
+  return *static_cast<const arrow::BaseListType&>(list).value_type();
+}
+
 Fit into_array(const arrow::DataType& from, const Type& to) {
   if (is_text(from)) return Fit::checked;
   if (!is_list(from)) return Fit::none;
-  const auto& element = *static_cast<const arrow::BaseListType&>(from).value_type();
+  const auto& element = element_of(from);
   // An element cannot be cast on its own.
-  return cast_by_server(element, *to.element) ? Fit::none : fit_of(element, *to.element);
+  if (cast_by_server(element, *to.element)) return is_text(element) ? Fit::checked : Fit::none;
+  return fit_of(element, *to.element);
 }
 
 }  // namespace
 
 bool cast_by_server(const arrow::DataType& from, const Type& to) {
   if (from.id() == Id::NA) return false;
-  return to.kind == Kind::other || (to.kind == Kind::array && is_text(from));
+  if (to.kind != Kind::array) return to.kind == Kind::other;
+  return is_text(from) || (is_list(from) && is_text(element_of(from)) && to.element->kind == Kind::other);
+}
+
+bool is_list(const arrow::DataType& type) {
+  return type.id() == Id::LIST || type.id() == Id::LARGE_LIST || type.id() == Id::FIXED_SIZE_LIST;
 }
 
 bool is_text(const arrow::DataType& type) { return type.id() == Id::STRING || type.id() == Id::LARGE_STRING; }

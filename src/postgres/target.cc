@@ -7,6 +7,8 @@ namespace sluice::postgres {
 
 std::span<const OptionSpec> connection_option_specs() {
   static const std::array specs = {
+      OptionSpec{.name = "service",
+                 .doc = "An entry of libpq's service file, for what the location leaves out; by default PGSERVICE."},
       OptionSpec{.name = "ssl_mode",
                  .kind = OptionKind::choice,
                  .doc = "libpq's sslmode; by default libpq's own (prefer, or PGSSLMODE).",
@@ -64,6 +66,7 @@ Target target_of(const Location& location, const OptionValues& options, const st
   constexpr std::string_view kRedacted = "***";
   if (location.password.reveal() != kRedacted) set("password", location.password.reveal());
   set("dbname", location.path);
+  if (options.has("service")) set("service", options.text("service"));
   if (options.has("ssl_mode")) set("sslmode", options.text("ssl_mode"));
   if (options.has("sslrootcert")) set("sslrootcert", options.text("sslrootcert"));
   set("connect_timeout", std::to_string(options.duration("connect_timeout").count() / 1000));

@@ -12,7 +12,7 @@
 
 namespace sluice::postgres {
 
-// ssl_mode, sslrootcert, connect_timeout, application_name.
+// service, ssl_mode, sslrootcert, connect_timeout, application_name.
 std::span<const OptionSpec> connection_option_specs();
 
 // `where` begins every error and holds no secret.

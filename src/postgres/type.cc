@@ -128,10 +128,12 @@ bool has_binary_form(const Type& type, const TypePolicy& policy) {
 
 Result<TypeCatalog::Entry> TypeCatalog::entry(Connection& connection, uint32_t oid) {
   if (auto found = entries_.find(oid); found != entries_.end()) return found->second;
-  // An array type is one that its element names as its array: int2vector has an element, too, and another text form.
+  // An array type is one that its element names as its array: int2vector has an element, too, and another text form. So
+  // has an array of boxes.
   auto rows = TRY(connection.query(
       fmt::format("SELECT format_type(t.oid, NULL), t.typtype, t.typcategory, t.typelem, t.typbasetype, t.typtypmod, "
-                  "e.oid IS NOT NULL, format_type(t.oid, -1) FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e "
+                  "coalesce(e.typdelim = ',', false), format_type(t.oid, -1) FROM pg_catalog.pg_type t LEFT JOIN "
+                  "pg_catalog.pg_type e "
                   "ON e.typarray = t.oid "
                   "WHERE t.oid = {}",
                   oid)));
@@ -160,7 +162,9 @@ Result<Type> TypeCatalog::find(Connection& connection, uint32_t oid, int32_t typ
   if (type.kind == Kind::numeric && type.precision() > 0) {
     type.name = fmt::format("numeric({},{})", type.precision(), type.scale());
   }
-  if (type.kind == Kind::other && typmod >= 0 && !known.is_array && known.type == 'b') {
+  constexpr uint32_t kVarchar = 1043;
+  const bool has_length = type.kind == Kind::other || oid == kVarchar;
+  if (has_length && typmod >= 0 && !known.is_array && known.type == 'b') {
     // For errors: bit alone would be bit(1).
     auto named = TRY(connection.query(fmt::format("SELECT pg_catalog.format_type({}, {})", oid, typmod)));
     type.name = named.text(0, 0);

@@ -57,9 +57,14 @@ struct Type {
   std::shared_ptr<Type> element;  // of an array
 
   [[nodiscard]] int precision() const { return typmod < 4 ? 0 : ((typmod - 4) >> 16) & 0xffff; }
+  // Characters of a varchar(n); -1: any number.
+  [[nodiscard]] int length() const { return typmod < 4 ? -1 : typmod - 4; }
   // -1000 to 1000 since PostgreSQL 15: eleven bits, sign-extended.
   [[nodiscard]] int scale() const { return typmod < 4 ? 0 : ((((typmod - 4) & 0x7ff) ^ 1024) - 1024); }
 };
+
+// Metadata of a field that was added to a table: what rows that were there before have in it, as PostgreSQL's text.
+inline constexpr std::string_view kMissingValue = "postgresql.missing_value";
 
 // What a user may ask to be carried as PostgreSQL's text.
 struct TypePolicy {

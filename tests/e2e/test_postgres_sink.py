@@ -170,26 +170,60 @@ def test_upserts_replace_by_key(sluice, postgres):
     ("numeric(4,1)", "1.25", "does not fit numeric(4,1)"),
     ('"char"', "ab", 'does not fit "char"'),
     ("flags", "10101", "does not match type bit(3)"),
+    ("varchar(3)", "abc  ", 'does not fit character varying(3)'),
+    ("short", "äöü ", "does not fit short"),
+    ("varchar(3)[]", '{ab,"abc "}', "does not fit character varying(3)[]"),
+    ("varchar(3)[]", "{abcd}", "does not fit character varying(3)[]"),
+    ("numeric(4,1)[]", "{1.5,1.25}", "column 'v': {1.5,1.25} does not fit numeric(4,1)[]"),
+    ("timestamp(3)[]", "{2026-01-01 00:00:00.1234}", "does not fit timestamp(3) without time zone[]"),
+    ("timetz(0)", "01:02:03.5+00", "does not fit time(0) with time zone"),
 ])
-def test_what_is_too_long_for_an_upsert_is_refused_and_never_cut(sluice, postgres, declared, value, says):
-    postgres.execute(f"CREATE DOMAIN flags AS bit(3); CREATE TABLE t (id bigint PRIMARY KEY, v {declared})")
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_what_is_too_long_or_too_exact_is_refused_and_never_cut(sluice, postgres, declared, value, says, mode):
+    postgres.execute("CREATE DOMAIN flags AS bit(3); CREATE DOMAIN short AS varchar(3); "
+                     f"CREATE TABLE t (id bigint PRIMARY KEY, v {declared})")
     (sluice.folder / "in.jsonl").write_text(json.dumps({"id": 1, "v": value}) + "\n")
-    upsert = postgres.at("t", "mode := 'upsert'")
+    upsert = postgres.at("t", f"mode := '{mode}'")
     sql = f"INSERT INTO {upsert} SELECT * FROM file('in.jsonl', columns := 'id BIGINT, v VARCHAR');"
     assert says in sluice.fails("run", "-e", sql)
     assert ids(postgres) == []
 
 
 def test_what_fits_types_with_a_length_is_upserted(sluice, postgres):
-    row = {"id": 1, "k": "101", "bits": "101", "few": "1", "lists": "{101,NULL}", "one": "a", "byte": "\\377", "flags": "101"}
+    row = {"id": 1, "k": "101", "bits": "101", "few": "1", "lists": "{101,NULL}", "one": "a", "byte": "\\377",
+           "flags": "101", "short": "äöü", "words": '{abc,"a  ",NULL}', "numbers": "{1.5,NULL,NaN}",
+           "times": '{"2026-01-01 00:00:00.123",infinity}', "clock": "01:02:03+00"}
     postgres.execute("CREATE DOMAIN flags AS bit(3); CREATE TABLE t (id bigint, k bit(3), bits bit(3), few varbit(3), "
-                     "lists bit(3)[], one \"char\", byte \"char\", flags flags, PRIMARY KEY (k, id))")
+                     "lists bit(3)[], one \"char\", byte \"char\", flags flags, short varchar(3), words varchar(3)[], "
+                     "numbers numeric(4,1)[], times timestamp(3)[], clock timetz(0), PRIMARY KEY (k, id))")
     (sluice.folder / "in.jsonl").write_text(2 * (json.dumps(row) + "\n"))
     columns = "id BIGINT, " + ", ".join(f"{name} VARCHAR" for name in row if name != "id")
     upsert = postgres.at("t", "mode := 'upsert'")
     sluice.sql(f"INSERT INTO {upsert} SELECT * FROM file('in.jsonl', columns := '{columns}');")
     shown = ", ".join(f"{name}::text" for name in row)
     assert postgres.rows(f"SELECT {shown} FROM t") == [tuple(str(value) for value in row.values())]
+
+
+def test_an_array_of_what_only_the_server_reads_takes_a_list(sluice, postgres):
+    postgres.execute("CREATE TABLE t (id bigint PRIMARY KEY, xs inet[], periods int4range[])")
+    (sluice.folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (
+        {"id": 1, "xs": ["10.0.0.1/8", None], "periods": ["[1,5)", "empty"]}, {"id": 2, "xs": [], "periods": None})))
+    columns = "id BIGINT, xs VARCHAR[], periods VARCHAR[]"
+    sluice.sql(f"INSERT INTO {postgres.at('t')} SELECT * FROM file('in.jsonl', columns := '{columns}');")
+    assert postgres.rows("SELECT t::text FROM t ORDER BY id") == [
+        ('(1,"{10.0.0.1/8,NULL}","{""[1,5)"",empty}")',), ("(2,{},)",)]
+
+
+def test_a_row_that_is_too_exact_goes_to_the_dead_letters(sluice, postgres):
+    postgres.execute("CREATE TABLE t (id bigint PRIMARY KEY, v numeric(4,1)[])")
+    (sluice.folder / "in.jsonl").write_text("".join(
+        json.dumps({"id": i, "v": "{1.25}" if i == 3 else "{1.5}"}) + "\n" for i in range(5)))
+    sluice.sql(table_of(postgres, with_options="dead_letters := 'dead/?format=json'",
+                        select="SELECT * FROM file('in.jsonl', columns := 'id BIGINT, v VARCHAR')"))
+    assert ids(postgres) == [0, 1, 2, 4]
+    dead = [json.loads(line) for path in (sluice.folder / "dead").rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [json.loads(row["payload"])["id"] for row in dead] == [3]
+    assert "does not fit numeric(4,1)[]" in dead[0]["reason"]
 
 
 def test_rows_the_table_refuses_go_to_the_dead_letters(sluice, postgres):

@@ -35,7 +35,8 @@ ReplicaIdentity identity_of(std::string_view code) {
 Result<void> read_columns(Connection& connection, postgres::TypeCatalog& types, Table* table) {
   auto rows = TRY(connection.query(
       fmt::format("SELECT a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', "
-                  "coalesce(a.attnum = ANY(pk.indkey), false), coalesce(a.attnum = ANY(ri.indkey), false) "
+                  "coalesce(a.attnum = ANY(pk.indkey), false), coalesce(a.attnum = ANY(ri.indkey), false), "
+                  "pg_catalog.format_type(a.atttypid, a.atttypmod) "
                   "FROM pg_catalog.pg_attribute a "
                   "LEFT JOIN pg_catalog.pg_index pk ON pk.indrelid = a.attrelid AND pk.indisprimary "
                   "LEFT JOIN pg_catalog.pg_index ri ON ri.indrelid = a.attrelid AND ri.indisreplident "
@@ -49,6 +50,7 @@ Result<void> read_columns(Connection& connection, postgres::TypeCatalog& types, 
     column.not_null = rows.text(i, 3) == "t";
     column.generated = rows.text(i, 4) == "t";
     column.in_key = rows.text(i, 5) == "t";
+    column.declared = rows.text(i, 7);
     const bool in_identity = table->identity == ReplicaIdentity::full ||
                              (table->identity == ReplicaIdentity::primary_key && column.in_key) ||
                              (table->identity == ReplicaIdentity::index && rows.text(i, 6) == "t");
@@ -129,6 +131,28 @@ Result<std::vector<TableName>> matching_tables(Connection& connection, const Sou
                       settings.tables.empty() ? std::string("*") : fmt::format("{}", fmt::join(settings.tables, ", ")));
   }
   return names;
+}
+
+// A constant default is kept in the catalog and rows stay as they were (attmissingval); any other one is computed for
+// each row. Of a partitioned table its partitions have it.
+Result<AddedColumns> find_missing_values(Connection& connection, uint32_t table) {
+  constexpr int kMissingValues = 120'000;
+  AddedColumns out;
+  if (connection.server_version() < kMissingValues) return out;
+  auto rows = TRY(connection.query(fmt::format(
+      "SELECT a.attname, max((a.attmissingval::text::text[])[1]), bool_or(a.atthasdef OR a.attidentity <> '') "
+      "FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND "
+      "a.attrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree({0}) UNION SELECT {0}) GROUP BY 1",
+      table)));
+  for (int i = 0; i < rows.rows(); ++i) {
+    std::string name(rows.text(i, 0));
+    if (!rows.is_null(i, 1)) {
+      out.values.emplace(std::move(name), rows.text(i, 1));
+    } else if (rows.text(i, 2) == "t") {
+      out.unknown.push_back(std::move(name));
+    }
+  }
+  return out;
 }
 
 Result<std::vector<postgres::Column>> describe_query(Connection& connection, postgres::TypeCatalog& types,

@@ -1,6 +1,7 @@
 // What PostgreSQL's catalog says of tables.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,6 +46,14 @@ struct Table {
 Result<Table> find_table(Connection& connection, postgres::TypeCatalog& types, const TableName& name);
 // The tables a source reads: the one it names, or those of its schema that match its patterns (partitions aside).
 Result<std::vector<TableName>> matching_tables(Connection& connection, const SourceSettings& settings);
+// By column: what rows have in it that were there when it was added, as text. From the catalog of today.
+using MissingValues = std::map<std::string, std::string>;
+struct AddedColumns {
+  MissingValues values;
+  // Columns with a default of which that is not known: each row computed its own, or the table was rewritten since.
+  std::vector<std::string> unknown;
+};
+Result<AddedColumns> find_missing_values(Connection& connection, uint32_t table);
 // The columns of any SELECT.
 Result<std::vector<postgres::Column>> describe_query(Connection& connection, postgres::TypeCatalog& types,
                                                      const std::string& query);

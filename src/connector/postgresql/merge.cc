@@ -1,5 +1,6 @@
 // The statements that bring rows into a table: straight, or by way of a temporary table.
 #include <algorithm>
+#include <array>
 
 #include "connector/postgresql/target_table.h"
 
@@ -95,13 +96,32 @@ std::string update_rest(const TargetTable& table, const std::set<std::string>& u
 // A row that is not in the table has no value to keep.
 std::string check_unchanged(const TargetTable& table) {
   return fmt::format(
-      "SELECT s._sluice_unchanged[1], ({}) FROM pg_temp.{} s WHERE NOT s._sluice_delete AND "
+      "SELECT format('there is no row with the key %s, and the change of it does not carry its column %L (an unchanged "
+      "TOAST value); copy the table anew, or set REPLICA IDENTITY FULL at the source', concat_ws(', ', {}), "
+      "s._sluice_unchanged[1]) FROM pg_temp.{} s WHERE NOT s._sluice_delete AND "
       "s._sluice_unchanged <> '{{}}' AND NOT EXISTS (SELECT FROM {} t WHERE {}) LIMIT 1",
-      list_of(table.columns,
-              [](const TargetColumn& column) {
-                return column.in_key ? fmt::format("s.{}::text", quote(column.name)) : std::string();
-              }),
-      table.stage_name(), table.name.quoted(), key_match(table));
+      key_list(table, "s."), table.stage_name(), table.name.quoted(), key_match(table));
+}
+
+// Types whose values an assignment rounds or cuts off without a word; of bits it refuses those that are too long.
+bool is_cut_silently(const postgres::Type& type) {
+  constexpr std::array<std::string_view, 7> kNames = {
+      "numeric",  "character varying",      "timestamp without time zone", "timestamp with time zone",
+      "interval", "time without time zone", "time with time zone"};
+  std::string_view name = type.unlimited;
+  if (name.ends_with("[]")) name.remove_suffix(2);
+  return type.typmod >= 0 && std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+// The encoder sees single values; what the server reads out of a text is compared by the server: varchar has up to the
+// declared length of it, numeric its rounded value.
+std::string check_exact(const TargetTable& table, const TargetColumn& column) {
+  const std::string name = "s." + quote(column.name);
+  return fmt::format(
+      "SELECT format('column %L: %s does not fit %s', {}, {}, {}) FROM pg_temp.{} s WHERE {}::{} IS DISTINCT FROM "
+      "{}::{}::{} LIMIT 1",
+      quote_text(column.name), name, quote_text(column.declared), table.stage_name(), name, column.type.unlimited, name,
+      column.declared, column.type.unlimited);
 }
 
 }  // namespace
@@ -128,11 +148,17 @@ std::string TargetTable::copy() const {
 }
 
 std::vector<std::string> TargetTable::merge(bool deletes, const std::set<std::string>& unchanged) const {
+  std::vector<std::string> statements;
+  for (const auto& column : columns) {
+    if (column.as_text && is_cut_silently(column.type)) statements.push_back(check_exact(*this, column));
+  }
   const std::string values = list_of(columns, staged_value);
   const std::string insert = fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", name.quoted(),
                                          names_of(columns), values);
-  if (!upsert) return {fmt::format("{}pg_temp.{} s", insert, stage_name())};
-  std::vector<std::string> statements;
+  if (!upsert) {
+    statements.push_back(fmt::format("{}pg_temp.{} s", insert, stage_name()));
+    return statements;
+  }
   for (const auto& column : unchanged) statements.push_back(take_earlier_values(*this, column));
   if (!unchanged.empty()) {
     statements.push_back(keep_last_of_each_key(*this));

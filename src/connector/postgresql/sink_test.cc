@@ -174,7 +174,7 @@ TEST_F(PostgresSinkTest, AnUnchangedValueKeepsWhatTheTargetHas) {
                           R"(["update", "update", "update", "insert", "update"])", R"(["b", null, "b", null, "b"])"})));
   EXPECT_THAT(query("SELECT * FROM " + table() + " ORDER BY id"), ElementsAre("1|A|big", "2|b3|new", "3|cc|third"));
   expect_error(deliver(run, batch(schema, {"[9]", R"(["z"])", "[null]", R"(["update"])", R"(["b"])"})), Fault::user,
-               "has no row with the key 9");
+               "there is no row with the key 9");
 }
 
 TEST_F(PostgresSinkTest, AppendingChangesKeepsWhatEachRowMeant) {

@@ -5,6 +5,7 @@
 
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
+#include <arrow/util/key_value_metadata.h>
 
 #include "batch/change.h"
 
@@ -133,8 +134,17 @@ class Opening {
           "out create_table := false",
           connection_.where(), name_.plain(), field.name());
     }
-    (void)TRY(connection_.query(fmt::format("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}", name_.quoted(),
-                                            quote(field.name()), postgres::type_for(*field.type()))));
+    const std::string name = quote(field.name());
+    std::string add = fmt::format("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}", name_.quoted(), name,
+                                  postgres::type_for(*field.type()));
+    // Rows that are there have what they have at the source; those that come bring their own.
+    const auto missing =
+        field.HasMetadata() ? field.metadata()->Get(std::string(postgres::kMissingValue)) : arrow::Status::KeyError("");
+    if (missing.ok()) {
+      add += fmt::format(" DEFAULT {}; ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", quote_text(*missing),
+                         name_.quoted(), name);
+    }
+    (void)TRY(connection_.query(add));
     return {};
   }
 
@@ -244,8 +254,8 @@ class Opening {
       const auto& field = *schema_->field(i);
       if (!is_stored(field, upsert_)) continue;
       const auto& found = *column(field.name());
-      target->columns.push_back({field.name(), found.type, i, postgres::cast_by_server(*field.type(), found.type),
-                                 contains(key_, field.name())});
+      target->columns.push_back({field.name(), found.type, found.declared, i,
+                                 postgres::cast_by_server(*field.type(), found.type), contains(key_, field.name())});
     }
     return target;
   }

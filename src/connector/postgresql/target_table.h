@@ -15,6 +15,7 @@ namespace sluice::postgresql {
 struct TargetColumn {
   std::string name;
   postgres::Type type;
+  std::string declared;  // its type with its length or precision
   int field = 0;         // where it is in the rows' schema
   bool as_text = false;  // sent as text, cast by the server
   bool in_key = false;
@@ -39,7 +40,7 @@ struct TargetTable {
   // changes), _sluice_delete (boolean) and _sluice_unchanged (text[]).
   [[nodiscard]] std::string copy() const;
   // Moves what is staged into the table: one statement after the other. `unchanged` names the columns that some row
-  // left as they were. Statements that begin with SELECT return rows only when something is wrong: see check_unchanged.
+  // left as they were. Statements that begin with SELECT return a row only when something is wrong, and say what.
   [[nodiscard]] std::vector<std::string> merge(bool deletes, const std::set<std::string>& unchanged) const;
 };
 using TargetPtr = std::shared_ptr<const TargetTable>;

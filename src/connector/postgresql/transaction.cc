@@ -102,10 +102,7 @@ Result<void> EpochTransaction::merge(const Staged& staged) {
   for (const auto& statement : staged.table->merge(staged.deletes, staged.unchanged)) {
     auto rows = TRY(connection().query(statement));
     if (rows.rows() == 0) continue;
-    return user_error(
-        "{}: table '{}' has no row with the key {}, and the change of it does not carry its column '{}' "
-        "(an unchanged TOAST value); copy the table anew, or set REPLICA IDENTITY FULL at the source",
-        connection().where(), staged.table->name.plain(), rows.text(0, 1), rows.text(0, 0));
+    return user_error("{}: table '{}': {}", connection().where(), staged.table->name.plain(), rows.text(0, 0));
   }
   return {};
 }
