@@ -120,6 +120,28 @@ class Postgres:
         return Database(self, name)
 
 
+class Standby(Postgres):
+    """A hot standby of a server that stands still while its files are copied, slots included; begun by start()."""
+
+    def __init__(self, folder, primary):
+        self.programs, self.server = primary.programs, None
+        self.folder = pathlib.Path(folder)
+        self.data = self.folder / "data"
+        self.port = free_port()
+        shutil.copytree(primary.data, self.data)
+        (self.data / "standby.signal").touch()
+        with open(self.data / "postgresql.conf", "a") as config:
+            config.write(f"port = {self.port}\nprimary_conninfo = 'host=127.0.0.1 port={primary.port} user={USER} "
+                         f"password={PASSWORD}'\nwal_retrieve_retry_interval = 200ms\n")
+        if os.geteuid() == 0:
+            for path in [self.folder, self.data, *self.data.rglob("*")]:
+                shutil.chown(path, "nobody", "nogroup")
+
+    def promote(self):
+        with contextlib.closing(self.connect("postgres")) as connection:
+            assert connection.execute("SELECT pg_promote()").fetchone()[0]
+
+
 class Database:
     """One database, as psycopg sees it, and how a statement says where it is."""
 

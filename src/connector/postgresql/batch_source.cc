@@ -8,6 +8,7 @@
 
 #include "connector/postgresql/catalog.h"
 #include "connector/postgresql/copy_reader.h"
+#include "connector/postgresql/held_snapshot.h"
 #include "connector/postgresql/predicate.h"
 
 namespace sluice::postgresql {
@@ -68,7 +69,7 @@ class BatchSource final : public Source {
   Result<void> start(Context& context, const Positions& durable) override {
     pieces_.clear();
     announced_ = false;
-    leader_.reset();
+    held_.reset();
     delivered_ = !durable.empty();
     if (delivered_) {
       context.log.warn(
@@ -76,10 +77,10 @@ class BatchSource final : public Source {
           {{"copy_again", "CREATE OR REPLACE, or sluice reset"}, {"follow", "cdc := true"}});
       return {};
     }
-    leader_ = TRY(settings_.target.connect(context.stop));
-    TRY(leader_->query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    snapshot_ = TRY(leader_->query("SELECT pg_catalog.pg_export_snapshot()")).text(0, 0);
     for (const auto& input : inputs_) cut(input);
+    HeldSnapshot::Inputs all;
+    for (const auto& [split, piece] : pieces_) all.insert(piece.from);
+    held_ = TRY(HeldSnapshot::take(context, settings_.target, all));
     return {};
   }
 
@@ -87,24 +88,32 @@ class BatchSource final : public Source {
     SplitEvents events;
     events.finished = true;
     if (delivered_ || std::exchange(announced_, true)) return events;
-    for (const auto& [split, piece] : pieces_) events.added.push_back({split, piece.bytes, {}});
+    for (auto& [split, piece] : pieces_) {
+      piece.order = events.added.size();
+      events.added.push_back({split, piece.bytes, {}});
+    }
     return events;
   }
 
   // Several small pieces come to one reader: they share its connection.
   Result<std::unique_ptr<Reader>> create_reader(Context& context, std::span<const Split> splits) override {
-    auto connection = TRY(settings_.target.connect(context.stop));
-    TRY(connection->query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    TRY(connection->query("SET TRANSACTION SNAPSHOT " + postgres::quote_text(snapshot_)));
     std::vector<CopyPiece> pieces;
-    for (const auto& split : splits) pieces.push_back(pieces_.at(split.id).copy);
-    return copy_reader(std::move(connection), std::move(pieces), settings_.types, limits_);
+    HeldSnapshot::Inputs read;
+    for (const auto& split : splits) {
+      const Piece& piece = pieces_.at(split.id);
+      pieces.push_back(piece.copy);
+      read.insert(piece.from);
+    }
+    auto session = TRY(held_->session(context, read, pieces_.at(splits.front().id).order));
+    return copy_reader(std::move(session), std::move(pieces), settings_.types, limits_);
   }
 
  private:
   struct Piece {
     CopyPiece copy;
+    std::string from;
     int64_t bytes = 0;
+    size_t order = 0;  // among all pieces
   };
 
   [[nodiscard]] bool many() const { return !settings_.table && settings_.query.empty(); }
@@ -205,7 +214,7 @@ class BatchSource final : public Source {
 
   void add(const Input& input, const std::string& split, const std::string& from, const std::string& range,
            int64_t bytes) {
-    pieces_.emplace(split, Piece{{split, input.id, select(input, from, range), input.columns}, bytes});
+    pieces_.emplace(split, Piece{{split, input.id, select(input, from, range), input.columns}, from, bytes});
   }
 
   void cut(const Input& input) {
@@ -237,8 +246,7 @@ class BatchSource final : public Source {
   CopyLimits limits_;
   bool delivered_ = false;
   bool announced_ = false;
-  std::unique_ptr<Connection> leader_;  // keeps the exported snapshot alive
-  std::string snapshot_;
+  HeldSnapshot::Ptr held_;
   std::map<std::string, Piece> pieces_;
 };
 

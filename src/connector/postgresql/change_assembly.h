@@ -24,6 +24,8 @@ class ChangeAssembly {
     std::vector<std::string> columns;  // the option: no others are looked at; empty: all
     // Types by oid. Called on the reader's thread when the server describes a table.
     std::function<Result<postgres::Type>(uint32_t oid, int32_t typmod)> find_type;
+    // What rows that were there before have in columns that were added to a table.
+    std::function<Result<MissingValues>(uint32_t table, const std::vector<std::string>& added)> find_missing;
     postgres::TypePolicy types;
   };
   explicit ChangeAssembly(Options options);
@@ -72,6 +74,7 @@ class ChangeAssembly {
   Result<Described*> ready(uint32_t relation);
   [[nodiscard]] Result<void> check_name(const Described& described) const;
   Result<void> prepare(Described& described);
+  Result<SchemaPtr> with_missing_values(const FollowedTable& table, uint32_t oid, const SchemaPtr& after) const;
   Result<void> change_key(Described& described, const postgres::pgoutput::Update& change);
   Result<void> add(Described& described, Op op, postgres::pgoutput::Tuple row,
                    std::optional<postgres::pgoutput::Tuple> old);

@@ -94,6 +94,7 @@ Position ChunkPosition::token() const {
   if (range.to) json["to"] = json_of(*range.to);
   if (range.to_inclusive) json["to_inclusive"] = true;
   if (!snapshot.empty()) json["snapshot"] = snapshot;
+  if (log_end != 0) json["log_end"] = postgres::lsn_text(log_end);
   if (partial) json["partial"] = true;
   return {dump(json)};
 }
@@ -108,6 +109,7 @@ Result<ChunkPosition> ChunkPosition::parse(const SplitId& split, const Position&
     out.range.from_exclusive = json.value("from_exclusive", false);
     out.range.to_inclusive = json.value("to_inclusive", false);
     out.snapshot = json.value("snapshot", "");
+    if (json.contains("log_end")) out.log_end = TRY(postgres::parse_lsn(json["log_end"].get<std::string>()));
     out.partial = json.value("partial", false);
   } catch (const Json::exception&) {
     return bad(fmt::format("snapshot piece '{}'", split), position.token);

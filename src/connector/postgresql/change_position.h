@@ -77,6 +77,7 @@ struct ChunkPosition {
   // pg_current_snapshot() of the reading transaction: 'xmin:xmax:xip,…'. Empty: the slot's own snapshot, which holds
   // nothing that is streamed.
   std::string snapshot;
+  Lsn log_end = 0;  // when that was taken: all it saw lies before; 0: the slot's own, taken where the stream begins
   bool partial = false;  // of a table that can only be read whole: a part of it is delivered
 
   [[nodiscard]] Position token() const;

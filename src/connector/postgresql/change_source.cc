@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 
 #include "connector/postgresql/catalog.h"
 #include "connector/postgresql/followed_tables.h"
+#include "connector/postgresql/promotion.h"
 #include "connector/postgresql/publication.h"
 #include "connector/postgresql/replication_link.h"
 #include "connector/postgresql/slot.h"
@@ -16,23 +18,13 @@
 namespace sluice::postgresql {
 namespace {
 
-// Features of the server by its version number.
-constexpr int kStreaming = 140'000;         // protocol 2, binary, streaming, messages
-constexpr int kTwoPhaseProtocol = 150'000;  // protocol 3
-constexpr int kParallelProtocol = 160'000;  // protocol 4
 // A predecessor that died is noticed by the server within this time, mostly at once.
 constexpr Millis kPredecessor{5000};
 constexpr Millis kSilence{60'000};
 constexpr Millis kSilenceMin{5'000};
+constexpr Millis kTablesLook{5'000};
 
 using CatalogTable = postgresql::Table;  // Source has a Table of its own
-
-// Of a standby: what it has replayed.
-Result<Lsn> log_end(Connection& connection) {
-  auto rows = TRY(connection.query(
-      "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"));
-  return postgres::parse_lsn(rows.text(0, 0));
-}
 
 class ChangeSource final : public Source, public ReportsLag {
  public:
@@ -69,13 +61,12 @@ class ChangeSource final : public Source, public ReportsLag {
   Result<void> read_saved(const Positions& durable);
   // Is it known what the position came from? Not of one that a user gave.
   [[nodiscard]] bool is_known() const { return resumed_ && !from_.identity.system.empty(); }
-  Result<void> check_saved(Connection& connection, const std::string& publication);
-  Result<void> follow(Context& context, Connection& connection);
+  Result<void> follow(Context& context, Connection& connection, const Positions& durable);
   Result<std::optional<SlotState>> find_free_slot(Context& context, Connection& connection);
   Result<std::optional<SlotState>> find_usable_slot(Context& context, Connection& connection);
-  Result<void> open_slot(Context& context, Connection& connection);
+  Result<void> open_slot(Context& context, Connection& connection, std::unique_ptr<Connection> replication);
   Result<std::unique_ptr<Reader>> create_stream_reader(Context& context);
-  [[nodiscard]] std::string start_statement(int version, bool binary) const;
+  std::optional<SchemaChange> look_for_tables(Context& context);
   [[nodiscard]] std::string application() const;
 
   const SourceSettings settings_;
@@ -90,6 +81,9 @@ class ChangeSource final : public Source, public ReportsLag {
   bool resumed_ = false;
   Millis silence_max_ = kSilence;
   bool stream_added_ = false;
+  SteadyTime looked_at_{};                  // for new tables
+  bool complained_ = false;                 // that it was in vain
+  std::optional<FollowedTable> new_table_;  // that is not followed yet
 
   std::mutex link_mutex_;  // of the pointer
   // The reader's: with it the connection ends. A server that shuts down waits for as long as we hold on to it.
@@ -115,6 +109,10 @@ Result<std::vector<Source::Table>> ChangeSource::fetch_tables(Context& context) 
 
 Result<SchemaPtr> ChangeSource::adopt_schema(Context& context, const SchemaChange& change) {
   TRY(tables_.describe(context));
+  if (new_table_ && new_table_->id == change.table) {
+    tables_.add(std::move(*new_table_));
+    new_table_.reset();
+  }
   FollowedTable* table = tables_.find(change.table);
   if (table == nullptr) {
     return refused("table '{}' was followed before and is not among the tables now; name it again", change.table.name);
@@ -155,38 +153,6 @@ Result<void> ChangeSource::read_saved(const Positions& durable) {
   return {};
 }
 
-// What was saved means something only to the server, timeline and publication that it came from.
-Result<void> ChangeSource::check_saved(Connection& connection, const std::string& publication) {
-  const auto server = TRY(server_state(connection));
-  const StreamIdentity now{server.system, server.timeline, publication};
-  // As long as the server itself would wait for us.
-  silence_max_ = server.sender_timeout.count() > 0 ? std::max(kSilenceMin, server.sender_timeout) : kSilence;
-  if (is_known()) {
-    const StreamIdentity& then = from_.identity;
-    if (then.system != now.system) {
-      return refused(
-          "{}: this is another server than the one that pipeline '{}' followed (system identifier {}, was {}); 'sluice "
-          "reset' the pipeline to copy the tables from here",
-          connection.where(), settings_.pipeline, now.system, then.system);
-    }
-    if (now.timeline < then.timeline) {
-      return refused(
-          "{}: the server's timeline went back from {} to {}: it was restored from a backup, and what was delivered "
-          "may "
-          "not have happened there; 'sluice reset' the pipeline to copy the tables again",
-          connection.where(), then.timeline, now.timeline);
-    }
-    if (then.publication != now.publication) {
-      return refused(
-          "{}: publication '{}' was changed since this pipeline last ran, or one of its tables was made anew, so that "
-          "changes may be missing; 'sluice reset' the pipeline to copy the tables again",
-          connection.where(), settings_.publication);
-    }
-  }
-  from_.identity = now;
-  return {};
-}
-
 // A slot that a dead process of ours held is given free as soon as the server notices.
 Result<std::optional<SlotState>> ChangeSource::find_free_slot(Context& context, Connection& connection) {
   const auto until = context.clock.steady() + kPredecessor;
@@ -211,7 +177,8 @@ Result<std::optional<SlotState>> ChangeSource::find_usable_slot(Context& context
   return slot;
 }
 
-Result<void> ChangeSource::open_slot(Context& context, Connection& connection) {
+Result<void> ChangeSource::open_slot(Context& context, Connection& connection,
+                                     std::unique_ptr<Connection> replication) {
   const auto slot = TRY(find_usable_slot(context, connection));
   if (slot) {
     if (!resumed_) from_.place = {slot->confirmed_lsn, 0};
@@ -222,20 +189,31 @@ Result<void> ChangeSource::open_slot(Context& context, Connection& connection) {
         "{}: slot '{}' is gone, and with it the changes since {}; 'sluice reset' the pipeline to copy the tables again",
         connection.where(), settings_.slot, postgres::lsn_text(from_.place.lsn));
   }
-  auto leader = TRY(settings_.target.connect_for_replication(context.stop));
-  const auto made = TRY(create_slot(*leader, settings_.slot).while_doing("creating the replication slot"));
+  const auto made = TRY(create_slot(*replication, settings_.slot).while_doing("creating the replication slot"));
   context.log.info("made a replication slot", {{"slot", settings_.slot}});
   from_.place = {made.consistent_lsn, 0};
-  copy_.use_snapshot(std::move(leader), made.snapshot);
+  copy_.use_snapshot(std::move(replication), made.snapshot);
   return {};
 }
 
-Result<void> ChangeSource::follow(Context& context, Connection& connection) {
+Result<void> ChangeSource::follow(Context& context, Connection& connection, const Positions& durable) {
+  auto replication = TRY(settings_.target.connect_for_replication(context.stop));
+  const auto server = TRY(identify_system(*replication));
   std::vector<CatalogTable> tables;
   for (const auto& [name, table] : tables_.all()) tables.push_back(table.table);
+  const auto fresh = TRY(tables_.fresh(durable));
   TRY(connection.query("BEGIN"));  // an error closes the connection, and nothing was done
-  const auto publication = TRY(ensure_publication(connection, settings_, tables, is_known()));
-  TRY(check_saved(connection, publication.digest));
+  const auto publication = TRY(ensure_publication(connection, settings_, tables, is_known(), fresh));
+  const StreamIdentity now{server.system, server.timeline, publication.digest};
+  bool has_grown = false;
+  if (is_known()) {
+    const StreamIdentity& then = from_.identity;
+    TRY(check_identity(settings_, then, now, publication.digests));
+    const ChangePlace furthest = TRY(furthest_place(from_, durable));
+    if (then.timeline < now.timeline) TRY(check_history(context, *replication, then.timeline, now.timeline, furthest));
+    has_grown = then.publication != now.publication && !from_.no_snapshot;
+  }
+  from_.identity = now;
   // What a slot sends of the time before is what the former publication said; all of that is copied.
   if (publication.is_altered && !resumed_ && TRY(find_usable_slot(context, connection))) {
     TRY(drop_slot(connection, settings_.slot));
@@ -243,8 +221,14 @@ Result<void> ChangeSource::follow(Context& context, Connection& connection) {
   TRY(connection.query("COMMIT"));
   if (!resumed_) from_.no_snapshot = settings_.snapshot == SnapshotMode::never;
   crash_point("postgresql.published");
-  // The publication came first: pgoutput looks for it in the catalog as it was at each change.
-  TRY(open_slot(context, connection));
+  // The publication came first: pgoutput looks for it in the catalog as it was at each change. A new slot waits for all
+  // transactions.
+  if (has_grown) {
+    std::vector<uint32_t> oids;
+    for (const auto& name : fresh) oids.push_back(tables_.all().at(name).table.oid);
+    TRY(await_writers(context, connection, oids));
+  }
+  TRY(open_slot(context, connection, std::move(replication)));
   crash_point("postgresql.slot");
   return {};
 }
@@ -259,32 +243,60 @@ Result<void> ChangeSource::start(Context& context, const Positions& durable) {
   copy_.begin_anew();
   auto connection = TRY(settings_.target.connect(context.stop));
   TRY(read_saved(durable));
+  const auto server = TRY(server_state(*connection));
+  // As long as the server itself would wait for us.
+  silence_max_ = server.sender_timeout.count() > 0 ? std::max(kSilenceMin, server.sender_timeout) : kSilence;
   if (settings_.snapshot == SnapshotMode::only) {
     // Nobody would read from a slot. Rows are stamped with where the log was before they were read.
-    TRY(check_saved(*connection, {}));
+    const StreamIdentity now{server.system, server.timeline, {}};
+    if (is_known()) TRY(check_identity(settings_, from_.identity, now, {std::string()}));
+    from_.identity = now;
     if (!resumed_) from_.place = {TRY(log_end(*connection)), 0};
   } else {
-    TRY(follow(context, *connection));
+    TRY(follow(context, *connection, durable));
   }
   return copy_.plan(context, durable, from_, batch_rows_, batch_bytes_);
 }
 
 // Tables that can only be read whole come first and in one epoch, then the pieces of the others, then, when all that is
 // durable, the stream: no sink sees a change before the row that it changes.
-Result<SplitEvents> ChangeSource::poll_splits(Context&, Deadline) {
+Result<SplitEvents> ChangeSource::poll_splits(Context& context, Deadline) {
   SplitEvents events;
   copy_.hand_out(events.added);
   if (!events.added.empty()) return events;
   if (settings_.snapshot == SnapshotMode::only) {
     events.finished = copy_.all_handed_out();
-  } else if (copy_.delivered() && !std::exchange(stream_added_, true)) {
+  } else if (!copy_.delivered()) {
+    return events;
+  } else if (!std::exchange(stream_added_, true)) {
     copy_.end();
     Split stream;
     stream.id = SplitId(kStreamSplit);
     stream.endless = true;
     events.added.push_back(std::move(stream));
+  } else if (many()) {
+    events.schema_change = look_for_tables(context);
   }
   return events;
+}
+
+// The stream is interrupted for a new table, which is copied as all were at the beginning.
+std::optional<SchemaChange> ChangeSource::look_for_tables(Context& context) {
+  const auto now = context.clock.steady();
+  if (now - looked_at_ < kTablesLook) return std::nullopt;
+  looked_at_ = now;
+  auto found = tables_.find_new(context);
+  if (!found.ok()) {
+    if (!std::exchange(complained_, true)) {
+      context.log.warn("cannot look for new tables", {{"error", found.error().message()}});
+    }
+    return std::nullopt;
+  }
+  complained_ = false;
+  new_table_ = std::move(found).value();
+  if (!new_table_) return std::nullopt;
+  context.log.info("a table was made that is to be followed", {{"table", new_table_->table.name.plain()}});
+  return SchemaChange{new_table_->id, nullptr, new_table_->full};
 }
 
 Result<std::unique_ptr<Reader>> ChangeSource::create_reader(Context& context, std::span<const Split> splits) {
@@ -292,24 +304,10 @@ Result<std::unique_ptr<Reader>> ChangeSource::create_reader(Context& context, st
   return copy_.create_reader(context, splits);
 }
 
-std::string ChangeSource::start_statement(int version, bool binary) const {
-  int protocol = version >= kParallelProtocol ? 4 : version >= kTwoPhaseProtocol ? 3 : version >= kStreaming ? 2 : 1;
-  if (settings_.proto > 0) protocol = std::min(protocol, settings_.proto);
-  std::string options = fmt::format("proto_version '{}', publication_names {}", protocol,
-                                    postgres::quote_text(postgres::quote(settings_.publication)));
-  if (version >= kStreaming) {
-    options += ", messages 'true'";
-    if (binary) options += ", binary 'true'";
-    if (protocol >= 2) options += ", streaming 'on'";
-  }
-  return fmt::format("START_REPLICATION SLOT {} LOGICAL {} ({})", postgres::quote(settings_.slot),
-                     postgres::lsn_text(from_.place.lsn), options);
-}
-
 Result<std::unique_ptr<Reader>> ChangeSource::create_stream_reader(Context& context) {
   auto connection = TRY(settings_.target.connect_for_replication(context.stop));
-  const bool binary = tables_.have_binary_form() && connection->server_version() >= kStreaming;
-  const std::string statement = start_statement(connection->server_version(), binary);
+  const bool binary = tables_.have_binary_form() && sends_binary(*connection);
+  const std::string statement = start_statement(settings_, *connection, from_.place.lsn, binary);
   auto link = std::make_shared<ReplicationLink>(std::move(connection), from_.place.lsn, silence_max_);
   TRY(link->start(statement).while_doing("starting the change stream"));
   {
@@ -326,6 +324,9 @@ Result<std::unique_ptr<Reader>> ChangeSource::create_stream_reader(Context& cont
   setup.batch_bytes = batch_bytes_;
   setup.changes.find_type = [this, binary, stop = context.stop](uint32_t oid, int32_t typmod) {
     return tables_.find_type(oid, typmod, binary, stop);
+  };
+  setup.changes.find_missing = [this, log = context.log, stop = context.stop](uint32_t table, const auto& added) {
+    return tables_.find_missing(table, added, log, stop);
   };
   return stream_reader(std::move(setup));
 }
@@ -385,15 +386,13 @@ Result<Lag> ChangeSource::lag(Context& context, const Positions& durable) {
   if (saved == durable.end()) return lag;  // it is still being copied
   const auto position = TRY(StreamPosition::parse(saved->second));
   auto connection = TRY(settings_.target.connect(context.stop));
-  auto rows = TRY(
-      connection->query("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() "
-                        "END, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
-  const Lsn now = TRY(postgres::parse_lsn(rows.text(0, 0)));
+  const Lsn now = TRY(log_end(*connection));
   lag.bytes = static_cast<int64_t>(now - std::min(now, position.place.lsn));
   if (*lag.bytes == 0) {
     lag.time = Millis(0);
   } else if (position.time_us != 0) {
-    lag.time = Millis(std::max<int64_t>(0, rows.integer(0, 1) - position.time_us) / 1000);
+    auto rows = TRY(connection->query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
+    lag.time = Millis(std::max<int64_t>(0, rows.integer(0, 0) - position.time_us) / 1000);
   }
   return lag;
 }

@@ -7,7 +7,7 @@ namespace {
 
 class CopyReader final : public Reader {
  public:
-  CopyReader(std::unique_ptr<Connection> connection, std::vector<CopyPiece> pieces, postgres::TypePolicy policy,
+  CopyReader(std::shared_ptr<Connection> connection, std::vector<CopyPiece> pieces, postgres::TypePolicy policy,
              CopyLimits limits)
       : connection_(std::move(connection)), pieces_(std::move(pieces)), policy_(policy), limits_(limits) {}
 
@@ -42,13 +42,13 @@ class CopyReader final : public Reader {
     out.progress.push_back({piece.split, {ended ? fmt::format("{} rows, all", rows_) : fmt::format("{} rows", rows_)}});
     if (ended) {
       decoder_.reset();
-      ++at_;
+      if (++at_ == pieces_.size()) connection_.reset();  // others may wait for it
     }
     return Event(std::move(out));
   }
 
  private:
-  std::unique_ptr<Connection> connection_;
+  std::shared_ptr<Connection> connection_;
   const std::vector<CopyPiece> pieces_;
   const postgres::TypePolicy policy_;
   const CopyLimits limits_;
@@ -59,7 +59,7 @@ class CopyReader final : public Reader {
 
 }  // namespace
 
-std::unique_ptr<Reader> copy_reader(std::unique_ptr<Connection> connection, std::vector<CopyPiece> pieces,
+std::unique_ptr<Reader> copy_reader(std::shared_ptr<Connection> connection, std::vector<CopyPiece> pieces,
                                     postgres::TypePolicy policy, CopyLimits limits) {
   return std::make_unique<CopyReader>(std::move(connection), std::move(pieces), policy, limits);
 }

@@ -26,7 +26,7 @@ struct CopyLimits {
 
 // `connection` is inside a transaction that sees the snapshot, and is this reader's alone. The position within a piece
 // is its number of rows; it says where a batch came from, not where to resume.
-std::unique_ptr<Reader> copy_reader(std::unique_ptr<Connection> connection, std::vector<CopyPiece> pieces,
+std::unique_ptr<Reader> copy_reader(std::shared_ptr<Connection> connection, std::vector<CopyPiece> pieces,
                                     postgres::TypePolicy policy, CopyLimits limits);
 
 }  // namespace sluice::postgresql

@@ -10,10 +10,27 @@
 
 namespace sluice::postgresql {
 
+Result<void> FollowedTables::check_server(Connection& connection) const {
+  if (is_copied_only()) return {};
+  const auto server = TRY(server_state(connection));
+  if (server.wal_level != "logical") {
+    return user_error(
+        "{}: changes cannot be followed with wal_level = {}; set wal_level = logical in postgresql.conf and restart "
+        "the "
+        "server",
+        connection.where(), server.wal_level);
+  }
+  if (!server.may_replicate) {
+    return user_error("{}: this role may not replicate; ALTER ROLE … REPLICATION", connection.where());
+  }
+  return {};
+}
+
 Result<void> FollowedTables::check(const Connection& connection, const Table& table) const {
   const std::string name = table.name.plain();
-  if (table.identity == ReplicaIdentity::nothing ||
-      (table.identity == ReplicaIdentity::primary_key && table.identity_columns.empty())) {
+  const bool has_identity = table.identity != ReplicaIdentity::nothing &&
+                            (table.identity != ReplicaIdentity::primary_key || !table.identity_columns.empty());
+  if (!has_identity && !is_copied_only()) {
     return user_error(
         "{}: {} has {}, so that the server refuses its UPDATEs and DELETEs once it is published; give it a primary key "
         "or ALTER TABLE {} REPLICA IDENTITY FULL",
@@ -30,51 +47,76 @@ Result<void> FollowedTables::check(const Connection& connection, const Table& ta
   return {};
 }
 
+Result<FollowedTable> FollowedTables::describe(Connection& connection, const TableName& name) {
+  Table table = TRY(find_table(connection, types_, name));
+  if (!table.is_heap && !table.is_partitioned) {
+    return user_error("{}: {} is no table, and only tables have changes to follow", connection.where(), name.plain());
+  }
+  TRY(check(connection, table));
+  if (!settings_.columns.empty()) {
+    std::erase_if(table.columns, [&](const auto& column) {
+      const auto& asked = settings_.columns;
+      return !column.in_key && std::find(asked.begin(), asked.end(), column.name) == asked.end();
+    });
+  }
+  std::erase_if(table.columns, [](const auto& column) { return !is_delivered(column); });
+  FollowedTable followed;
+  followed.id = {name.schema, name.name};
+  followed.key = SortedKey::of(table);
+  followed.full = change_schema(table, settings_.types);
+  followed.delivered = followed.full;
+  followed.table = std::move(table);
+  return followed;
+}
+
 Result<void> FollowedTables::describe(Context& context) {
   if (!tables_.empty()) return {};
   auto connection = TRY(settings_.target.connect(context.stop));
-  const auto server = TRY(server_state(*connection));
-  if (server.wal_level != "logical") {
-    return user_error(
-        "{}: changes cannot be followed with wal_level = {}; set wal_level = logical in postgresql.conf and restart "
-        "the "
-        "server",
-        connection->where(), server.wal_level);
-  }
-  if (!server.may_replicate) {
-    return user_error("{}: this role may not replicate; ALTER ROLE … REPLICATION", connection->where());
-  }
+  TRY(check_server(*connection));
   std::lock_guard lock(mutex_);
-  std::vector<Table> found;
+  std::vector<Table> tables;
+  std::vector<FollowedTable> found;
   for (const auto& name : TRY(matching_tables(*connection, settings_))) {
-    Table table = TRY(find_table(*connection, types_, name));
-    if (!table.is_heap && !table.is_partitioned) {
-      return user_error("{}: {} is no table, and only tables have changes to follow", connection->where(),
-                        name.plain());
-    }
-    TRY(check(*connection, table));
-    if (!settings_.columns.empty()) {
-      std::erase_if(table.columns, [&](const auto& column) {
-        const auto& asked = settings_.columns;
-        return !column.in_key && std::find(asked.begin(), asked.end(), column.name) == asked.end();
-      });
-    }
-    std::erase_if(table.columns, [](const auto& column) { return !is_delivered(column); });
-    found.push_back(std::move(table));
+    found.push_back(TRY(describe(*connection, name)));
+    tables.push_back(found.back().table);
   }
-  const bool is_followed = !settings_.publication.empty() && settings_.snapshot != SnapshotMode::only;
-  if (is_followed) TRY(check_publication(*connection, settings_, found));
-  for (auto& table : found) {
-    FollowedTable followed;
-    followed.id = {table.name.schema, table.name.name};
-    followed.key = SortedKey::of(table);
-    followed.full = change_schema(table, settings_.types);
-    followed.delivered = followed.full;
-    const std::string name = table.name.plain();
-    followed.table = std::move(table);
-    tables_.emplace(name, std::move(followed));
-  }
+  if (!settings_.publication.empty() && !is_copied_only()) TRY(check_publication(*connection, settings_, tables));
+  for (auto& table : found) add(std::move(table));
   return {};
+}
+
+void FollowedTables::add(FollowedTable table) {
+  const std::string name = table.table.name.plain();
+  tables_.emplace(name, std::move(table));
+}
+
+Result<std::set<std::string>> FollowedTables::fresh(const Positions& durable) const {
+  std::set<std::string> out;
+  for (const auto& [name, table] : tables_) out.insert(name);
+  for (const auto& [split, position] : durable) {
+    if (split != kStreamSplit) out.erase(TRY(ChunkPosition::parse(split, position)).table);
+  }
+  return out;
+}
+
+Result<std::optional<FollowedTable>> FollowedTables::find_new(Context& context) {
+  std::lock_guard lock(mutex_);
+  Connection& connection = *TRY(connected(context.stop));
+  auto found = [&]() -> Result<std::optional<FollowedTable>> {
+    for (const auto& name : TRY(matching_tables(connection, settings_))) {
+      if (tables_.contains(name.plain())) continue;
+      auto table = describe(connection, name);
+      auto checked = table.ok() ? check_publication(connection, settings_, {table->table}) : Result<void>();
+      if (table.ok() && checked.ok()) return std::optional(std::move(table).value());
+      const Error error = table.ok() ? std::move(checked).error() : std::move(table).error();
+      if (error.fault == Fault::transient) return error;
+      if (!left_out_.insert(name).second) continue;
+      context.log.warn("a new table is not followed", {{"table", name.plain()}, {"because", error.message()}});
+    }
+    return std::optional<FollowedTable>();
+  }();
+  if (!found.ok()) connection_.reset();
+  return found;
 }
 
 FollowedTable* FollowedTables::find(const TableId& id) {
@@ -92,8 +134,8 @@ std::string key_note(const Table& table) {
   const auto key = table.key();
   if (key.empty() && table.identity == ReplicaIdentity::full) {
     return fmt::format(
-        "{}: without a primary key every UPDATE is one of the same row; a sink's key has to be columns that do not "
-        "change",
+        "{}: without a primary key every UPDATE is one of the same row; give the sink the columns that tell rows apart "
+        "as its key",
         table.name.plain());
   }
   const auto& identity = table.identity_columns;
@@ -125,9 +167,8 @@ Result<Source::Planned> FollowedTables::plan(FollowedTable& table, const ReadReq
     planned.pushed.columns = true;
   }
   planned.schema = table.delivered;
-  if (settings_.snapshot != SnapshotMode::only) {
-    planned.pushed.notes.push_back(fmt::format("slot {}, publication {}", settings_.slot, settings_.publication));
-  }
+  if (is_copied_only()) return planned;
+  planned.pushed.notes.push_back(fmt::format("slot {}, publication {}", settings_.slot, settings_.publication));
   if (auto note = key_note(table.table); !note.empty()) planned.pushed.notes.push_back(std::move(note));
   if (table.full->GetFieldIndex(std::string(kUnchangedColumn)) >= 0) {
     planned.pushed.notes.push_back(fmt::format(
@@ -151,9 +192,7 @@ bool FollowedTables::have_binary_form() const {
 Result<postgres::Type> FollowedTables::find_type(uint32_t oid, int32_t typmod, bool binary,
                                                  const std::stop_token& stop) {
   std::lock_guard lock(mutex_);
-  if (connection_ == nullptr || !connection_->alive()) {
-    connection_ = TRY(settings_.target.connect(stop));
-  }
+  TRY(connected(stop));
   auto found = types_.find(*connection_, oid, typmod);
   if (!found.ok()) {
     connection_.reset();
@@ -165,6 +204,30 @@ Result<postgres::Type> FollowedTables::find_type(uint32_t oid, int32_t typmod, b
                      settings_.target.where, found->name);
   }
   return found;
+}
+
+Result<MissingValues> FollowedTables::find_missing(uint32_t table, const std::vector<std::string>& added,
+                                                   const Log& log, const std::stop_token& stop) {
+  std::lock_guard lock(mutex_);
+  TRY(connected(stop));
+  auto found = find_missing_values(*connection_, table);
+  if (!found.ok()) {
+    connection_.reset();
+    return std::move(found).error();
+  }
+  for (const auto& column : found->unknown) {
+    if (std::find(added.begin(), added.end(), column) == added.end()) continue;
+    log.warn("a column was added whose default each row computes: rows that were delivered before have NULL there",
+             {{"column", column}, {"copy_again", "sluice reset"}});
+  }
+  return std::move(found->values);
+}
+
+Result<Connection*> FollowedTables::connected(const std::stop_token& stop) {
+  if (connection_ != nullptr && connection_->alive()) return connection_.get();
+  connection_ = TRY(settings_.target.connect(stop));
+  TRY(connection_->query("SET lock_timeout = '1s'"));  // the stream does not wait for somebody's ALTER TABLE
+  return connection_.get();
 }
 
 void FollowedTables::disconnect() {

@@ -139,10 +139,11 @@ Error not_published(const Connection& connection, const Publication& found, cons
                     name, table.name.plain(), quote(name), table.name.quoted());
 }
 
-// What it says about the tables, with the oids: one that was removed and made again did not publish in between.
-Result<std::string> digest_of(Connection& connection, const SourceSettings& settings, const Publication& found,
-                              const std::vector<Table>& tables) {
-  std::string definition = fmt::format("{}|{}", found.oid, found.flags);
+// What it says about each table, with the oids: one that was removed and made again did not publish in between.
+using Definitions = std::vector<std::string>;
+Result<Definitions> definitions_of(Connection& connection, const SourceSettings& settings, const Publication& found,
+                                   const std::vector<Table>& tables) {
+  Definitions out;
   for (const auto& table : tables) {
     auto rows = TRY(connection.query(fmt::format(
         "SELECT r.oid, to_jsonb(r)->>'prattrs', to_jsonb(r)->>'prqual' FROM pg_catalog.pg_publication_tables t LEFT "
@@ -151,10 +152,54 @@ Result<std::string> digest_of(Connection& connection, const SourceSettings& sett
         found.oid, table.oid, quote_text(settings.publication), quote_text(table.name.schema),
         quote_text(table.name.name))));
     if (rows.rows() == 0) return not_published(connection, found, settings, table);
-    definition += fmt::format("|{}|{}|{}|{}|{}", table.name.plain(), table.oid, rows.text(0, 0), rows.text(0, 1),
-                              rows.text(0, 2));
+    out.push_back(fmt::format("|{}|{}|{}|{}|{}", table.name.plain(), table.oid, rows.text(0, 0), rows.text(0, 1),
+                              rows.text(0, 2)));
   }
-  return digest(definition);
+  return out;
+}
+
+std::string digest_of(const Publication& found, const Definitions& tables) {
+  return digest(fmt::format("{}|{}{}", found.oid, found.flags, fmt::join(tables, "")));
+}
+
+// Without the newest of the fresh tables, without the two newest, …
+std::set<std::string> digests_of(const Publication& found, const Definitions& definitions,
+                                 const std::vector<Table>& tables, const std::set<std::string>& fresh) {
+  std::set<std::string> out = {digest_of(found, definitions)};
+  std::set<uint32_t> newest_first;
+  for (const auto& table : tables) {
+    if (fresh.contains(table.name.plain())) newest_first.insert(table.oid);
+  }
+  std::set<uint32_t> without;
+  for (auto oid = newest_first.rbegin(); oid != newest_first.rend(); ++oid) {
+    without.insert(*oid);
+    Definitions rest;
+    for (size_t i = 0; i < tables.size(); ++i) {
+      if (!without.contains(tables[i].oid)) rest.push_back(definitions[i]);
+    }
+    out.insert(digest_of(found, rest));
+  }
+  return out;
+}
+
+// Tables that came to be since.
+Result<void> add_fresh(Connection& connection, const SourceSettings& settings, const std::vector<Table>& tables,
+                       const std::set<std::string>& fresh) {
+  auto rows =
+      TRY(connection.query("SELECT schemaname || '.' || tablename FROM pg_catalog.pg_publication_tables WHERE "
+                           "pubname = " +
+                           quote_text(settings.publication)));
+  std::set<std::string> published;
+  for (int i = 0; i < rows.rows(); ++i) published.emplace(rows.text(i, 0));
+  std::vector<Table> added;
+  for (const auto& table : tables) {
+    const std::string name = table.name.plain();
+    if (fresh.contains(name) && !published.contains(name)) added.push_back(table);
+  }
+  if (added.empty()) return {};
+  TRY(connection.query(
+      fmt::format("ALTER PUBLICATION {} ADD {}", quote(settings.publication), table_list(settings, added))));
+  return check_filter(connection, settings, added);
 }
 
 // Does the stream have the rows and columns that the copy has? The server writes a filter in its own words, which are
@@ -212,7 +257,8 @@ Result<void> check_publication(Connection& connection, const SourceSettings& set
 }
 
 Result<EnsuredPublication> ensure_publication(Connection& connection, const SourceSettings& settings,
-                                              const std::vector<Table>& tables, bool goes_on) {
+                                              const std::vector<Table>& tables, bool goes_on,
+                                              const std::set<std::string>& fresh) {
   auto found = TRY(find_publication(connection, settings.publication));
   if (!found && goes_on) {
     return refused(
@@ -221,19 +267,51 @@ Result<EnsuredPublication> ensure_publication(Connection& connection, const Sour
         connection.where(), settings.publication);
   }
   EnsuredPublication out;
+  std::optional<std::string> before;
   if (!found) {
     TRY(create(connection, settings, tables).while_doing("creating the publication"));
   } else if (found->comment != ours(settings)) {
     TRY(compare(connection, settings, *found, tables));
-  } else if (!goes_on) {
-    const auto before = digest_of(connection, settings, *found, tables);
+  } else if (goes_on) {
+    TRY(add_fresh(connection, settings, tables, fresh).while_doing("adding new tables to the publication"));
+  } else {
+    auto definitions = definitions_of(connection, settings, *found, tables);
+    before = definitions.ok() ? digest_of(*found, *definitions) : std::string();
     TRY(alter(connection, settings, tables).while_doing("altering the publication"));
-    found = TRY(find_publication(connection, settings.publication));
-    out.is_altered = !before.ok() || before.value() != TRY(digest_of(connection, settings, *found, tables));
   }
-  if (!found) found = TRY(find_publication(connection, settings.publication));
-  out.digest = TRY(digest_of(connection, settings, *found, tables));
+  found = TRY(find_publication(connection, settings.publication));
+  const auto definitions = TRY(definitions_of(connection, settings, *found, tables));
+  out.digest = digest_of(*found, definitions);
+  out.digests = digests_of(*found, definitions, tables, fresh);
+  out.is_altered = before && *before != out.digest;
   return out;
+}
+
+Result<void> await_writers(Context& context, Connection& connection, const std::vector<uint32_t>& tables) {
+  if (tables.empty()) return {};
+  constexpr Millis kPatience{10'000};
+  constexpr Millis kLook{50};
+  auto rows = TRY(connection.query(fmt::format(
+      "SELECT coalesce(string_agg(DISTINCT quote_literal(virtualtransaction), ', '), "
+      "quote_literal('')) FROM "
+      "pg_catalog.pg_locks WHERE locktype = 'relation' AND granted AND mode IN ('RowExclusiveLock', "
+      "'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') AND pid IS DISTINCT FROM "
+      "pg_catalog.pg_backend_pid() AND database = (SELECT oid FROM "
+      "pg_catalog.pg_database WHERE datname = current_database()) AND relation IN (SELECT unnest(ARRAY[{0}]"
+      "::oid[]) UNION SELECT relid FROM unnest(ARRAY[{0}]::oid[]) AS root, pg_catalog.pg_partition_tree(root)"
+      ")",
+      fmt::join(tables, ", "))));
+  const std::string writing =
+      fmt::format("SELECT count(*) FROM pg_catalog.pg_locks WHERE virtualtransaction IN ({})", rows.text(0, 0));
+  const auto until = context.clock.steady() + kPatience;
+  while (TRY(connection.query(writing)).integer(0, 0) > 0) {
+    if (context.clock.steady() >= until) {
+      return transient("{}: a new table cannot be followed before the transactions have ended that wrote to it before",
+                       connection.where());
+    }
+    if (!context.clock.sleep(kLook, context.stop)) return cancelled();
+  }
+  return {};
 }
 
 Result<void> drop_publication(Connection& connection, const SourceSettings& settings) {

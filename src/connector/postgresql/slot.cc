@@ -1,10 +1,21 @@
 #include "connector/postgresql/slot.h"
 
+#include <algorithm>
+
 namespace sluice::postgresql {
 
 using postgres::lsn_text;
 using postgres::quote;
 using postgres::quote_text;
+
+namespace {
+
+// Features of the server by its version number.
+constexpr int kStreaming = 140'000;         // protocol 2, binary, streaming, messages
+constexpr int kTwoPhaseProtocol = 150'000;  // protocol 3
+constexpr int kParallelProtocol = 160'000;  // protocol 4
+
+}  // namespace
 
 Result<std::optional<SlotState>> find_slot(Connection& connection, const std::string& name) {
   // Columns that came later (safe_wal_size in 13, invalidation_reason in 17) are asked for in a way that older servers
@@ -90,6 +101,28 @@ Result<void> drop_slot(Connection& connection, const std::string& name) {
   if (!slot) return {};
   TRY(connection.query("SELECT pg_catalog.pg_drop_replication_slot(" + quote_text(name) + ")"));
   return {};
+}
+
+bool sends_binary(const Connection& connection) { return connection.server_version() >= kStreaming; }
+
+std::string start_statement(const SourceSettings& settings, const Connection& connection, Lsn from, bool binary) {
+  const int version = connection.server_version();
+  int protocol = version >= kParallelProtocol ? 4 : version >= kTwoPhaseProtocol ? 3 : version >= kStreaming ? 2 : 1;
+  if (settings.proto > 0) protocol = std::min(protocol, settings.proto);
+  std::string options =
+      fmt::format("proto_version '{}', publication_names {}", protocol, quote_text(quote(settings.publication)));
+  if (version >= kStreaming) {
+    options += ", messages 'true'";
+    if (binary) options += ", binary 'true'";
+    if (protocol >= 2) options += ", streaming 'on'";
+  }
+  return fmt::format("START_REPLICATION SLOT {} LOGICAL {} ({})", quote(settings.slot), lsn_text(from), options);
+}
+
+Result<Lsn> log_end(Connection& connection) {
+  auto rows = TRY(connection.query(
+      "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"));
+  return postgres::parse_lsn(rows.text(0, 0));
 }
 
 Result<ServerState> server_state(Connection& connection) {

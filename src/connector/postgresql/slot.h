@@ -43,6 +43,13 @@ Result<void> check_slot(const Connection& connection, const std::string& name, c
 
 Result<void> drop_slot(Connection& connection, const std::string& name);
 
+// START_REPLICATION from a place on, in the newest form that the server and the settings have.
+std::string start_statement(const SourceSettings& settings, const Connection& connection, Lsn from, bool binary);
+bool sends_binary(const Connection& connection);
+
+// Of a standby: of what it has replayed.
+Result<Lsn> log_end(Connection& connection);
+
 // The server's identity and settings that matter here.
 struct ServerState {
   std::string system;

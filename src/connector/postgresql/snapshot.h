@@ -43,6 +43,7 @@ struct Chunk {
   KeyRange range;
   bool whole = false;  // the table has no sorted key: not resumable in parts
   int64_t bytes = 0;
+  size_t order = 0;  // among all that are handed out
 };
 
 // What of one table's snapshot is delivered.
@@ -82,8 +83,8 @@ struct SnapshotPlan {
     SchemaPtr schema;  // of the batches
   };
   std::map<TableId, Read> tables;
-  std::string exported;   // SET TRANSACTION SNAPSHOT
   std::string seen;       // pg_current_snapshot() of it; empty: the slot's own
+  Lsn log_end = 0;        // when it was taken; 0: the slot's own
   int64_t taken_at = 0;   // microseconds since 1970
   ChangePlace place;      // of its rows, before every streamed change
   Progress stream;        // goes with every batch, so that the stream's beginning is saved with the first piece
@@ -93,7 +94,7 @@ struct SnapshotPlan {
   int64_t batch_bytes = 0;
   std::atomic<int>* reading_whole = nullptr;  // chunks that have to be in one epoch and are not read to their ends yet
 };
-std::unique_ptr<Reader> snapshot_reader(std::unique_ptr<Connection> connection,
+std::unique_ptr<Reader> snapshot_reader(std::shared_ptr<Connection> connection,
                                         std::shared_ptr<const SnapshotPlan> plan, std::vector<Chunk> chunks);
 // The token that the last batch of a chunk carries.
 Position end_of(const Chunk& chunk, const SnapshotPlan& plan);

@@ -9,6 +9,7 @@ namespace sluice::postgresql {
 
 void SnapshotCopy::begin_anew() {
   leader_.reset();
+  held_.reset();
   waiting_.clear();
   awaited_.clear();
   handed_out_.clear();
@@ -18,20 +19,25 @@ void SnapshotCopy::begin_anew() {
 
 void SnapshotCopy::use_snapshot(std::unique_ptr<Connection> leader, std::string exported) {
   leader_ = std::move(leader);
-  plan_->exported = std::move(exported);
+  exported_ = std::move(exported);
 }
 
 // The slot's own snapshot where it was made just now; else a new one, which holds more than what was there when the
 // slot began: its pieces remember what it saw.
-Result<void> SnapshotCopy::open(Context& context, const StreamPosition& from, int64_t batch_rows, int64_t batch_bytes) {
-  if (plan_->exported.empty()) {
-    leader_ = TRY(settings_.target.connect(context.stop));
-    TRY(leader_->query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    auto rows = TRY(leader_->query("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_current_snapshot()"));
-    plan_->exported = rows.text(0, 0);
-    plan_->seen = rows.text(0, 1);
-  }
+Result<void> SnapshotCopy::hold(Context& context, const Missing& missing) {
+  HeldSnapshot::Inputs inputs;
+  for (const auto& [name, ranges] : missing) inputs.insert(tables_.all().at(name).table.from());
+  held_ = leader_ == nullptr
+              ? TRY(HeldSnapshot::take(context, settings_.target, inputs))
+              : TRY(HeldSnapshot::adopt(context, settings_.target, std::move(leader_), exported_, inputs));
+  return {};
+}
+
+void SnapshotCopy::describe_plan(Context& context, const StreamPosition& from, int64_t batch_rows,
+                                 int64_t batch_bytes) {
   const auto now = context.clock.wall().time_since_epoch();
+  plan_->seen = held_->seen();
+  plan_->log_end = held_->log_end();
   plan_->taken_at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   plan_->place = from.place;
   plan_->stream = {SplitId(kStreamSplit), from.token()};
@@ -40,7 +46,6 @@ Result<void> SnapshotCopy::open(Context& context, const StreamPosition& from, in
   plan_->batch_rows = batch_rows;
   plan_->batch_bytes = batch_bytes;
   plan_->reading_whole = &reading_whole_;
-  return {};
 }
 
 Result<void> SnapshotCopy::plan(Context& context, const Positions& durable, const StreamPosition& from,
@@ -52,7 +57,7 @@ Result<void> SnapshotCopy::plan(Context& context, const Positions& durable, cons
     auto table = tables_.all().find(delivered.table);
     if (table != tables_.all().end()) TRY(table->second.coverage.add(delivered));
   }
-  std::map<std::string, std::vector<KeyRange>> missing;
+  Missing missing;
   for (const auto& [name, table] : tables_.all()) {
     if (from.no_snapshot) break;
     if (table.coverage.is_broken()) {
@@ -67,25 +72,24 @@ Result<void> SnapshotCopy::plan(Context& context, const Positions& durable, cons
     leader_.reset();
     return {};
   }
-  TRY(open(context, from, batch_rows, batch_bytes));
-  return cut(context, missing);
+  TRY(hold(context, missing));
+  describe_plan(context, from, batch_rows, batch_bytes);
+  return cut(missing);
 }
 
-Result<void> SnapshotCopy::cut(Context& context, const std::map<std::string, std::vector<KeyRange>>& missing) {
-  auto connection = TRY(settings_.target.connect(context.stop));
-  TRY(connection->query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-  TRY(connection->query("SET TRANSACTION SNAPSHOT " + postgres::quote_text(plan_->exported)));
+Result<void> SnapshotCopy::cut(const Missing& missing) {
+  Connection& connection = held_->connection();
   postgres::TypeCatalog types;
   for (const auto& [name, ranges] : missing) {
     const FollowedTable& followed = tables_.all().at(name);
     // As it is now: columns that were dropped since the schema was learnt cannot be read any more.
-    Table now = TRY(find_table(*connection, types, followed.table.name));
+    Table now = TRY(find_table(connection, types, followed.table.name));
     std::erase_if(now.columns, [](const auto& column) { return !is_delivered(column); });
     plan_->tables[followed.id] = {now, followed.key, followed.delivered};
     constexpr int64_t kPageBytes = 8192;
     std::vector<KeyRange> pieces;
     for (const auto& range : ranges) {
-      auto ends = followed.key ? TRY(cut_range(*connection, now, *followed.key, range, settings_.split_rows))
+      auto ends = followed.key ? TRY(cut_range(connection, now, *followed.key, range, settings_.split_rows))
                                : std::vector{range};
       std::move(ends.begin(), ends.end(), std::back_inserter(pieces));
     }
@@ -108,6 +112,7 @@ void SnapshotCopy::hand_out(std::vector<Split>& out) {
     Chunk chunk = std::move(waiting_.front());
     waiting_.erase(waiting_.begin());
     awaited_[chunk.id] = end_of(chunk, *plan_);
+    chunk.order = handed_out_.size();
     if (whole) ++reading_whole_;
     out.push_back({chunk.id, chunk.bytes, {}});
     handed_out_[chunk.id] = std::move(chunk);
@@ -115,12 +120,14 @@ void SnapshotCopy::hand_out(std::vector<Split>& out) {
 }
 
 Result<std::unique_ptr<Reader>> SnapshotCopy::create_reader(Context& context, std::span<const Split> splits) {
-  auto connection = TRY(settings_.target.connect(context.stop));
-  TRY(connection->query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-  TRY(connection->query("SET TRANSACTION SNAPSHOT " + postgres::quote_text(plan_->exported)));
   std::vector<Chunk> chunks;
-  for (const auto& split : splits) chunks.push_back(handed_out_.at(split.id));
-  return snapshot_reader(std::move(connection), plan_, std::move(chunks));
+  HeldSnapshot::Inputs read;
+  for (const auto& split : splits) {
+    chunks.push_back(handed_out_.at(split.id));
+    read.insert(plan_->tables.at(chunks.back().table).table.from());
+  }
+  auto session = TRY(held_->session(context, read, chunks.front().order));
+  return snapshot_reader(std::move(session), plan_, std::move(chunks));
 }
 
 Result<void> SnapshotCopy::settle(const SplitId& split, const Position& position) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "connector/postgresql/followed_tables.h"
+#include "connector/postgresql/held_snapshot.h"
 #include "connector/postgresql/snapshot.h"
 #include "port/source.h"
 
@@ -29,7 +30,7 @@ class SnapshotCopy {
   void hand_out(std::vector<Split>& out);
   [[nodiscard]] bool all_handed_out() const { return waiting_.empty(); }
   [[nodiscard]] bool delivered() const { return waiting_.empty() && awaited_.empty(); }
-  void end() { leader_.reset(); }
+  void end() { held_.reset(); }
 
   Result<std::unique_ptr<Reader>> create_reader(Context& context, std::span<const Split> splits);
   Result<void> settle(const SplitId& split, const Position& position);
@@ -37,14 +38,18 @@ class SnapshotCopy {
   [[nodiscard]] bool reading_whole() const { return reading_whole_ > 0; }
 
  private:
-  Result<void> open(Context& context, const StreamPosition& from, int64_t batch_rows, int64_t batch_bytes);
-  Result<void> cut(Context& context, const std::map<std::string, std::vector<KeyRange>>& missing);
+  using Missing = std::map<std::string, std::vector<KeyRange>>;
+  Result<void> hold(Context& context, const Missing& missing);
+  void describe_plan(Context& context, const StreamPosition& from, int64_t batch_rows, int64_t batch_bytes);
+  Result<void> cut(const Missing& missing);
 
   const SourceSettings& settings_;
   FollowedTables& tables_;
   std::shared_ptr<SnapshotPlan> plan_;
-  std::unique_ptr<Connection> leader_;  // keeps the exported snapshot alive
-  std::vector<Chunk> waiting_;          // that are not handed out yet
+  std::unique_ptr<Connection> leader_;  // a new slot's, until its snapshot is held
+  std::string exported_;
+  HeldSnapshot::Ptr held_;
+  std::vector<Chunk> waiting_;  // that are not handed out yet
   std::map<SplitId, Chunk> handed_out_;
   std::map<SplitId, Position> awaited_;  // of those that are not delivered yet: what they end at
   std::atomic<int> reading_whole_{0};

@@ -16,7 +16,7 @@ namespace {
 
 class SnapshotReader final : public Reader {
  public:
-  SnapshotReader(std::unique_ptr<Connection> connection, std::shared_ptr<const SnapshotPlan> plan,
+  SnapshotReader(std::shared_ptr<Connection> connection, std::shared_ptr<const SnapshotPlan> plan,
                  std::vector<Chunk> chunks)
       : connection_(std::move(connection)), plan_(std::move(plan)), chunks_(std::move(chunks)) {}
 
@@ -39,7 +39,7 @@ class SnapshotReader final : public Reader {
     if (ended) {
       if (chunk.whole) --*plan_->reading_whole;
       decoder_.reset();
-      ++at_;
+      if (++at_ == chunks_.size()) connection_.reset();  // others may wait for it
     }
     return rows;
   }
@@ -84,7 +84,7 @@ class SnapshotReader final : public Reader {
   }
 
   Position between(const Chunk& chunk, const SnapshotPlan::Read& read, const arrow::RecordBatch& batch) const {
-    ChunkPosition position{read.table.name.plain(), chunk.range, plan_->seen, chunk.whole};
+    ChunkPosition position{read.table.name.plain(), chunk.range, plan_->seen, plan_->log_end, chunk.whole};
     if (read.key) {
       position.range.to = read.key->row_of(batch, batch.num_rows() - 1, key_indexes_);
       position.range.to_inclusive = true;
@@ -104,7 +104,7 @@ class SnapshotReader final : public Reader {
     return conform(stamped, schema);
   }
 
-  std::unique_ptr<Connection> connection_;
+  std::shared_ptr<Connection> connection_;
   const std::shared_ptr<const SnapshotPlan> plan_;
   const std::vector<Chunk> chunks_;
   std::optional<postgres::CopyDecoder> decoder_;
@@ -116,10 +116,10 @@ class SnapshotReader final : public Reader {
 
 Position end_of(const Chunk& chunk, const SnapshotPlan& plan) {
   const auto& read = plan.tables.at(chunk.table);
-  return ChunkPosition{read.table.name.plain(), chunk.range, plan.seen, false}.token();
+  return ChunkPosition{read.table.name.plain(), chunk.range, plan.seen, plan.log_end, false}.token();
 }
 
-std::unique_ptr<Reader> snapshot_reader(std::unique_ptr<Connection> connection,
+std::unique_ptr<Reader> snapshot_reader(std::shared_ptr<Connection> connection,
                                         std::shared_ptr<const SnapshotPlan> plan, std::vector<Chunk> chunks) {
   return std::make_unique<SnapshotReader>(std::move(connection), std::move(plan), std::move(chunks));
 }

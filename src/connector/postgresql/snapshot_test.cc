@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "connector/postgresql/promotion.h"
 #include "connector/postgresql/spill.h"
 
 namespace sluice::postgresql {
@@ -45,22 +46,22 @@ TEST(XidSnapshot, KnowsIdsThatHaveWrapped) {
 TEST(TableCoverage, WhatIsMissingIsTheComplementOfWhatIsDelivered) {
   TableCoverage coverage;
   EXPECT_EQ(missing(coverage), "[..]");
-  ASSERT_TRUE(coverage.add({"t", range(10, 20), "", false}).ok());
+  ASSERT_TRUE(coverage.add({"t", range(10, 20), "", 0, false}).ok());
   EXPECT_EQ(missing(coverage), "[..10)[20..]");
-  ChunkPosition half{"t", range({}, 5), "", false};
+  ChunkPosition half{"t", range({}, 5), "", 0, false};
   half.range.to_inclusive = true;
   ASSERT_TRUE(coverage.add(half).ok());
   EXPECT_EQ(missing(coverage), "(5..10)[20..]");
-  ChunkPosition rest{"t", range(5, 10), "", false};
+  ChunkPosition rest{"t", range(5, 10), "", 0, false};
   rest.range.from_exclusive = true;
   ASSERT_TRUE(coverage.add(rest).ok());
-  ASSERT_TRUE(coverage.add({"t", range(20, {}), "", false}).ok());
+  ASSERT_TRUE(coverage.add({"t", range(20, {}), "", 0, false}).ok());
   EXPECT_EQ(missing(coverage), "");
 }
 
 TEST(TableCoverage, AChangeIsJudgedByThePieceThatItsKeyIsIn) {
   TableCoverage coverage;
-  ASSERT_TRUE(coverage.add({"t", range({}, 10), "", false}).ok());          // the slot's own snapshot
+  ASSERT_TRUE(coverage.add({"t", range({}, 10), "", 0, false}).ok());       // the slot's own snapshot
   ASSERT_TRUE(coverage.add({"t", range(10, {}), "100:100:", false}).ok());  // a later one
   EXPECT_TRUE(coverage.sees(99));
   EXPECT_FALSE(coverage.sees(100));
@@ -82,6 +83,27 @@ TEST(StreamPosition, IsReadAsItIsWritten) {
   EXPECT_EQ(again.ahead, position.ahead);
   EXPECT_EQ(StreamPosition::parse({"16/B374D848"}).value().place.lsn, 0x16B374D848U);
   EXPECT_FALSE(StreamPosition::parse({"{}"}).ok());
+}
+
+TEST(Promotion, SaysWhereATimelineWasLeft) {
+  constexpr std::string_view kHistory =
+      "1\t0/3000148\tno recovery target specified\n\n2\t16/B374D848\tbefore 2026-01-31 00:00:00\n";
+  EXPECT_EQ(left_at(kHistory, 1), 0x3000148U);
+  EXPECT_EQ(left_at(kHistory, 2), 0x16B374D848U);
+  EXPECT_EQ(left_at(kHistory, 3), std::nullopt);
+  EXPECT_EQ(left_at("", 1), std::nullopt);
+}
+
+TEST(Promotion, CountsEverythingThatWasDelivered) {
+  StreamPosition stream;
+  stream.place = {100, 0};
+  EXPECT_EQ(furthest_place(stream, {}).value(), (ChangePlace{100, 0}));
+  stream.ahead["public.a"] = {100, 7};
+  EXPECT_EQ(furthest_place(stream, {}).value(), (ChangePlace{100, 7}));
+  // A piece that was copied later, under a snapshot of its own.
+  ChunkPosition piece{"public.a", range(1, 2), "5:5:", 200, false};
+  const Positions durable = {{SplitId(kStreamSplit), stream.token()}, {"public.a [1..2)", piece.token()}};
+  EXPECT_EQ(furthest_place(stream, durable).value(), (ChangePlace{200, 0}));
 }
 
 TEST(TransactionSpill, GivesBackInOrderWhatItTookAlsoFromDisk) {
