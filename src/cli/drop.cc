@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "cli/commands.h"
+#include "cli/holding.h"
 #include "cli/location_input.h"
 #include "cli/session.h"
 
@@ -28,11 +29,13 @@ Result<int> drop(Session& session, const Invocation& invocation) {
   Coordinator* coordinator = TRY(session.coordinator());
   auto record = TRY(coordinator->load(name));
   if (!record.has_value()) return user_error("there is no pipeline '{}' in {}", name, session.state_location());
-  if (record->lease.has_value()) {
-    return user_error("'{}' is running ({}); stop it first", name, record->lease->owner);
-  }
   Context context = session.context(name);
-  auto ends = drop_ends(session, context, *record);
+  bool held = false;
+  auto ends = while_held(session, name, "drop", [&](const Lease&) {
+    held = true;
+    return drop_ends(session, context, *record);
+  });
+  if (!ends.ok() && !held) return std::move(ends).error();
   if (!ends.ok()) {
     if (!invocation.options.boolean("force")) {
       return std::move(ends).error().while_doing("cleaning up its ends; --force drops it all the same");

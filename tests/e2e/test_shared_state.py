@@ -106,7 +106,7 @@ def test_a_second_process_is_told_who_runs_it_and_takes_over_at_once_after_kill_
     first.waits_until(lambda: ids(sluice.folder / "out") == list(range(5)), "the first rows")
     error = sluice.fails("run", "-e", STREAM, env=shared)
     assert f"already running ({socket.gethostname()}:{first.process.pid}:" in error
-    assert "is running" in sluice.fails("drop", "follow", env=shared)
+    assert "already running" in sluice.fails("drop", "follow", env=shared)
     first.signal(signal.SIGKILL)
     first.end()
     ndjson(sluice.folder / "in/b.jsonl", range(5, 9))
