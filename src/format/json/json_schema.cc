@@ -11,6 +11,7 @@ using Json = nlohmann::ordered_json;
 using arrow::Type;
 
 constexpr int kSchemaDepthMax = 64;
+constexpr int kReferencesMax = 1000;  // followed: each may stand for several that do so again
 
 Json schema_of(const arrow::DataType& type);
 
@@ -61,32 +62,6 @@ Json schema_of(const arrow::DataType& type) {
   }
 }
 
-std::optional<TypePtr> type_of(const Json& json, int depth);
-
-std::optional<arrow::FieldVector> fields_of(const Json& properties, int depth) {
-  if (!properties.is_object()) return std::nullopt;
-  arrow::FieldVector fields;
-  for (const auto& [name, property] : properties.items()) {
-    auto type = type_of(property, depth + 1);
-    if (!type) return std::nullopt;
-    fields.push_back(arrow::field(name, std::move(*type)));
-  }
-  return fields;
-}
-
-// One of two alternatives that is not null.
-std::optional<TypePtr> type_of_either(const Json& alternatives, int depth) {
-  if (!alternatives.is_array() || alternatives.size() > 2) return std::nullopt;
-  const Json* other = nullptr;
-  for (const auto& one : alternatives) {
-    const bool null = one.is_object() && one.value("type", Json()) == Json("null");
-    if (null) continue;
-    if (other != nullptr) return std::nullopt;
-    other = &one;
-  }
-  return other == nullptr ? std::nullopt : type_of(*other, depth + 1);
-}
-
 std::optional<TypePtr> type_of_text(const Json& json) {
   const auto format = json.value("format", Json());
   if (format == Json("date")) return arrow::date32();
@@ -94,38 +69,82 @@ std::optional<TypePtr> type_of_text(const Json& json) {
   return json.value("contentEncoding", Json()) == Json("base64") ? arrow::binary() : arrow::utf8();
 }
 
-std::optional<TypePtr> type_of(const Json& json, int depth) {
-  if (!json.is_object() || depth > kSchemaDepthMax) return std::nullopt;
-  for (const char* more : {"$ref", "allOf", "not", "if", "patternProperties"}) {
-    if (json.contains(more)) return std::nullopt;
+// The types that a schema says, where it says them simply.
+class TypesOfSchema {
+ public:
+  explicit TypesOfSchema(const Json& root) : root_(root) {}
+
+  [[nodiscard]] std::optional<TypePtr> type_of(const Json& json, int depth) const {
+    if (!json.is_object() || depth > kSchemaDepthMax) return std::nullopt;
+    for (const char* more : {"allOf", "not", "if", "patternProperties"}) {
+      if (json.contains(more)) return std::nullopt;
+    }
+    if (json.contains("$ref")) return type_of_reference(json.at("$ref"), depth);
+    for (const char* either : {"oneOf", "anyOf"}) {
+      if (json.contains(either)) return type_of_either(json.at(either), depth);
+    }
+    Json name = json.value("type", Json());
+    if (name.is_array()) {  // ["null", "string"]
+      Json plain = json;
+      name.erase(std::remove(name.begin(), name.end(), Json("null")), name.end());
+      if (name.size() != 1) return std::nullopt;
+      plain["type"] = name[0];
+      return type_of(plain, depth + 1);
+    }
+    if (name == "boolean") return arrow::boolean();
+    if (name == "integer") return arrow::int64();
+    if (name == "number") return arrow::float64();
+    if (name == "string") return type_of_text(json);
+    if (name == "array") {
+      auto items = type_of(json.value("items", Json()), depth + 1);
+      return items ? std::optional<TypePtr>(arrow::list(std::move(*items))) : std::nullopt;
+    }
+    if (name != "object") return std::nullopt;
+    if (json.contains("properties")) {
+      auto fields = fields_of(json.at("properties"), depth);
+      return fields && !fields->empty() ? std::optional<TypePtr>(arrow::struct_(*fields)) : std::nullopt;
+    }
+    auto values = type_of(json.value("additionalProperties", Json()), depth + 1);
+    return values ? std::optional<TypePtr>(arrow::map(arrow::utf8(), std::move(*values))) : std::nullopt;
   }
-  for (const char* either : {"oneOf", "anyOf"}) {
-    if (json.contains(either)) return type_of_either(json.at(either), depth);
+
+ private:
+  [[nodiscard]] std::optional<arrow::FieldVector> fields_of(const Json& properties, int depth) const {
+    if (!properties.is_object()) return std::nullopt;
+    arrow::FieldVector fields;
+    for (const auto& [name, property] : properties.items()) {
+      auto type = type_of(property, depth + 1);
+      if (!type) return std::nullopt;
+      fields.push_back(arrow::field(name, std::move(*type)));
+    }
+    return fields;
   }
-  Json name = json.value("type", Json());
-  if (name.is_array()) {  // ["null", "string"]
-    Json plain = json;
-    name.erase(std::remove(name.begin(), name.end(), Json("null")), name.end());
-    if (name.size() != 1) return std::nullopt;
-    plain["type"] = name[0];
-    return type_of(plain, depth + 1);
+
+  // One of two alternatives that is not null.
+  [[nodiscard]] std::optional<TypePtr> type_of_either(const Json& alternatives, int depth) const {
+    if (!alternatives.is_array() || alternatives.size() > 2) return std::nullopt;
+    const Json* other = nullptr;
+    for (const auto& one : alternatives) {
+      const bool null = one.is_object() && one.value("type", Json()) == Json("null");
+      if (null) continue;
+      if (other != nullptr) return std::nullopt;
+      other = &one;
+    }
+    return other == nullptr ? std::nullopt : type_of(*other, depth + 1);
   }
-  if (name == "boolean") return arrow::boolean();
-  if (name == "integer") return arrow::int64();
-  if (name == "number") return arrow::float64();
-  if (name == "string") return type_of_text(json);
-  if (name == "array") {
-    auto items = type_of(json.value("items", Json()), depth + 1);
-    return items ? std::optional<TypePtr>(arrow::list(std::move(*items))) : std::nullopt;
+
+  // "#/definitions/Money": a place in the same document. A type that contains itself ends at the depth.
+  [[nodiscard]] std::optional<TypePtr> type_of_reference(const Json& reference, int depth) const {
+    if (!reference.is_string()) return std::nullopt;
+    const auto& text = reference.get_ref<const std::string&>();
+    if (!text.starts_with('#') || ++references_ > kReferencesMax) return std::nullopt;
+    const Json::json_pointer place(text.substr(1));
+    return root_.contains(place) ? type_of(root_.at(place), depth + 1) : std::nullopt;
   }
-  if (name != "object") return std::nullopt;
-  if (json.contains("properties")) {
-    auto fields = fields_of(json.at("properties"), depth);
-    return fields && !fields->empty() ? std::optional<TypePtr>(arrow::struct_(*fields)) : std::nullopt;
-  }
-  auto values = type_of(json.value("additionalProperties", Json()), depth + 1);
-  return values ? std::optional<TypePtr>(arrow::map(arrow::utf8(), std::move(*values))) : std::nullopt;
-}
+
+  const Json& root_;
+  mutable int references_ = 0;
+};
 
 }  // namespace
 
@@ -139,7 +158,7 @@ std::optional<SchemaPtr> from_json_schema(std::string_view text) {
   auto json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) return std::nullopt;
   try {
-    auto type = type_of(json, 0);
+    auto type = TypesOfSchema(json).type_of(json, 0);
     if (!type || (*type)->id() != Type::STRUCT) return std::nullopt;
     return arrow::schema((*type)->fields());
   } catch (const nlohmann::json::exception&) {

@@ -13,8 +13,8 @@ namespace sluice::json {
 std::string to_json_schema(const arrow::Schema& schema, const std::string& title);
 
 // The columns that a schema describes, where it does so simply: an object whose properties are numbers, texts,
-// booleans, objects, arrays, or one of these and null. Nothing where it says more (references, alternatives) or less:
-// then messages tell.
+// booleans, objects, arrays, references to places in the same document, or one of these and null. Nothing where it says
+// more (other references, alternatives) or less: then messages tell.
 std::optional<SchemaPtr> from_json_schema(std::string_view text);
 
 }  // namespace sluice::json

@@ -287,6 +287,13 @@ TEST(JsonPayload, JsonSchemasAreReadWhereTheyAreSimple) {
                     R"("properties":{"x":{"type":"boolean"}}},"e":{"type":"string","format":"date"}}})"),
             "a BIGINT;b VARCHAR;c DOUBLE[];d STRUCT(x BOOLEAN);e DATE;");
   EXPECT_EQ(columns(R"({"type":"object","properties":{"a":{"$ref":"#/definitions/a"}}})"), "no");
+  EXPECT_EQ(columns(R"({"type":"object","properties":{"a":{"$ref":"other.json"}}})"), "no");
+  EXPECT_EQ(columns(R"({"type":"object","properties":{"a":{"$ref":"#/definitions/a/~1"}},"definitions":{"a":{"/":{
+      "oneOf":[{"type":"null"},{"$ref":"#/$defs/b"}]}}},"$defs":{"b":{"type":"integer"}}})"),
+            "a BIGINT;");
+  EXPECT_EQ(columns(R"({"$ref":"#/$defs/row","$defs":{"row":{"type":"object","properties":{"a":{"type":"string"}}}}})"),
+            "a VARCHAR;");
+  EXPECT_EQ(columns(R"({"type":"object","properties":{"child":{"$ref":"#"}}})"), "no");  // contains itself
   EXPECT_EQ(columns(R"({"type":"object","properties":{"a":{"type":["string","integer"]}}})"), "no");
   EXPECT_EQ(columns(R"({"type":"object"})"), "no");
   EXPECT_EQ(columns("{"), "no");
