@@ -14,7 +14,7 @@ OptionSpec unknown_fields_option() {
   return {.name = "unknown_fields",
           .kind = OptionKind::choice,
           .default_value = "error",
-          .doc = "What a field that the schema does not have is: an error, or ignored.",
+          .doc = "What a field that the schema does not have is: an error, or ignored; one that is null is no error.",
           .scope = OptionScope::source,
           .choices = {"error", "ignore"}};
 }

@@ -153,6 +153,9 @@ TEST(JsonDecode, unknown_fields_are_an_error_unless_ignored) {
   EXPECT_EQ(rows("{\"a\":1,\"u\":{\"c\":1}}\n", "a BIGINT, u STRUCT(b BIGINT)"),
             "error: t.json:1: field 'u.c' is not in the schema; name it in columns := '…', raise sample_rows or "
             "sample_files, or set unknown_fields := ignore");
+  EXPECT_EQ(rows("{\"a\":1,\"u\":{\"c\": null,\"b\":2},\"z\":null}\n", "a BIGINT, u STRUCT(b BIGINT)"),
+            "{\"a\":1,\"u\":{\"b\":2}}\n")
+      << "null tells of no column";
   std::string text = "{\"x\":[1,{\"y\":\"]\"}],\"a\":1,\"z\":null}\n{\"a\":2,\"q\":-1.5,\"w\":\"\\\"\"}\n";
   EXPECT_EQ(decode(text, Case{.columns = "a BIGINT", .refuse_unknown = false}).rows, "{\"a\":1}\n{\"a\":2}\n");
   Case named{.columns = "a BIGINT"};

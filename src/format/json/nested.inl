@@ -86,7 +86,13 @@ __attribute__((noinline)) const char* look_up(Parse& s, const Column& c, const c
   }
   const char* colon = skip_space(s, end);
   if (*colon != ':') return stop(s, colon >= s.end ? Flaw::truncated : Flaw::unexpected_character, colon, &c);
-  if (*field == nullptr && c.refuse_unknown) return stop(s, Flaw::unknown_field, p, &c);
+  if (*field == nullptr && c.refuse_unknown) {
+    // Null is what a column would have without it.
+    const char* value = skip_space(s, colon + 1);
+    const int64_t size = s.end - value < 4 ? s.end - value : 4;
+    if (size < 0 || memcmp(value, "null", static_cast<size_t>(size)) != 0) return stop(s, Flaw::unknown_field, p, &c);
+    if (size < 4) return stop(s, Flaw::truncated, value, &c);
+  }
   return colon + 1;
 }
 
