@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 
 #include "batch/arrow_result.h"
+#include "batch/change.h"
 
 namespace sluice {
 namespace {
@@ -17,6 +18,16 @@ const char* stage_name(Reject::Stage stage) {
       return "write";
   }
   return "read";
+}
+
+// A row with the image before a change belongs to the row behind it.
+int64_t rows_delivered(const arrow::RecordBatch& batch) {
+  int64_t rows = batch.num_rows();
+  const auto column = batch.GetColumnByName(std::string(kOpColumn));
+  if (column == nullptr || column->type_id() != arrow::Type::STRING) return rows;
+  const auto& ops = static_cast<const arrow::StringArray&>(*column);
+  for (int64_t i = 0; i < ops.length(); ++i) rows -= ops.IsValid(i) && ops.GetView(i) == "before" ? 1 : 0;
+  return rows;
 }
 
 Result<BatchPtr> dead_letter_batch(const std::vector<Reject>& rejects, const std::string& pipeline, WallTime now) {
@@ -49,7 +60,7 @@ Result<void> Outlet::deliver(Context& context, Rows rows) {
   if (rows.batch != nullptr && rows.batch->num_rows() > 0) {
     auto ack = TRY(TRY(writer_for(context, rows.table))->write(context, rows));
     wants_cut_ = wants_cut_ || ack.wants_cut;
-    part_.rows += rows.batch->num_rows() - static_cast<int64_t>(ack.rejects.size());
+    part_.rows += rows_delivered(*rows.batch) - static_cast<int64_t>(ack.rejects.size());
     for (auto& reject : ack.rejects) {
       reject.stage = Reject::Stage::write;
       rejects.push_back(std::move(reject));

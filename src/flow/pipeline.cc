@@ -7,6 +7,7 @@
 #include "flow/nothing_source.h"
 #include "flow/placed.h"
 #include "flow/run.h"
+#include "port/change_details.h"
 
 namespace sluice {
 namespace {
@@ -27,10 +28,23 @@ Result<std::unique_ptr<Pipeline>> Pipeline::open(Context& context, PipelinePlan 
   std::unique_ptr<Pipeline> pipeline(new Pipeline());
   pipeline->plan_ = std::move(plan);
   pipeline->options_ = TRY(PipelineOptions::parse(pipeline->plan_.with));
+  TRY(pipeline->create_sink(context, std::move(sink)));
   TRY(pipeline->resolve_inputs(context));
   if (pipeline->plan_.query != nullptr) TRY(pipeline->resolve_query(context));
-  TRY(pipeline->resolve_sinks(context, std::move(sink)));
+  TRY(pipeline->resolve_sinks(context));
   return pipeline;
+}
+
+// First of all: what it takes decides what the source is asked for.
+Result<void> Pipeline::create_sink(Context& context, std::unique_ptr<Sink> sink) {
+  sink_ = std::move(sink);
+  if (sink_ == nullptr) {
+    CHECK(plan_.sink.has_value());
+    sink_ = TRY(placed(context.registry.create_sink(plan_.sink->request), *plan_.sink));
+  }
+  const auto* teller = dynamic_cast<const TellsOfChanges*>(sink_.get());
+  plan_.request.before_images = teller != nullptr && teller->takes_before_images();
+  return {};
 }
 
 Result<void> Pipeline::resolve_inputs(Context& context) {
@@ -115,12 +129,10 @@ Result<std::optional<SchemaChange>> Pipeline::plan_again(Context& context, const
   return std::optional(SchemaChange{change.table, std::move(before), now.output});
 }
 
-Result<void> Pipeline::resolve_sinks(Context& context, std::unique_ptr<Sink> sink) {
-  sink_ = std::move(sink);
-  if (sink_ == nullptr) {
-    CHECK(plan_.sink.has_value());
-    sink_ = TRY(placed(context.registry.create_sink(plan_.sink->request), *plan_.sink));
-  }
+Result<void> Pipeline::resolve_sinks(Context& context) {
+  const auto* knows = dynamic_cast<const KnowsOrigin*>(&source());
+  auto* teller = dynamic_cast<TellsOfChanges*>(sink_.get());
+  if (knows != nullptr && teller != nullptr) teller->set_origin(knows->origin());
   if (tables_ != nullptr && tables_->many() && !sink_->traits().many_tables) {
     return user_error(
         "{}: {} has several tables and {} takes one: name one table, or let the location say which goes where, as in "

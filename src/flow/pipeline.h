@@ -56,11 +56,12 @@ class Pipeline {
   };
 
   Pipeline() = default;
+  Result<void> create_sink(Context& context, std::unique_ptr<Sink> sink);
   Result<void> resolve_inputs(Context& context);
   Result<void> resolve_input(Context& context, const Endpoint& endpoint, ReadRequest& request);
   Result<void> resolve_driving_tables(Context& context);
   Result<void> resolve_query(Context& context);
-  Result<void> resolve_sinks(Context& context, std::unique_ptr<Sink> sink);
+  Result<void> resolve_sinks(Context& context);
   Result<void> resolve_dead_letters(Context& context);
   // Plans with another schema of the driving source, and asks the sink about it; what evolve() has to be told. Nothing
   // when rows come out as before.

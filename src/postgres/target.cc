@@ -27,6 +27,12 @@ std::span<const OptionSpec> connection_option_specs() {
   return specs;
 }
 
+std::string Target::database() const {
+  auto found =
+      std::find_if(parameters.begin(), parameters.end(), [](const auto& one) { return one.first == "dbname"; });
+  return found == parameters.end() ? std::string() : found->second;
+}
+
 Result<std::unique_ptr<Connection>> Target::connect(std::stop_token stop) const {
   return Connection::open(parameters, where, std::move(stop));
 }

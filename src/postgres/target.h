@@ -20,6 +20,8 @@ struct Target {
   Parameters parameters;
   std::string where;
 
+  // Empty: whatever libpq takes.
+  [[nodiscard]] std::string database() const;
   [[nodiscard]] Result<std::unique_ptr<Connection>> connect(std::stop_token stop) const;
   // What is committed on it is on disk, whatever server and role say (synchronous_commit = off); what is stricter
   // stays.

@@ -116,7 +116,7 @@ class RowSelect : public RowTransform {
     if (select_->info.has_where || !select_->info.lookups.empty()) out.limit.reset();
     const bool decides = select_->info.has_where || !select_->info.lookups.empty() ||
                          (!keys_.empty() && old_rows_of(*full) == kOldRowsFull && !are_in_key(*full));
-    out.before_images = full->GetFieldIndex(std::string(kOpColumn)) >= 0 && decides;
+    out.before_images = planned.before_images || (decides && full->GetFieldIndex(std::string(kOpColumn)) >= 0);
     requested_ = out.filter;
     return out;
   }

@@ -1,10 +1,11 @@
-"""kill -9 at every step of a change stream into folders, buckets and tables, while a writer inserts, updates, deletes,
+"""kill -9 at every step of a change stream into folders, buckets, tables and topics, while a writer inserts, updates, deletes,
 changes keys and rolls back.
 
 The points come from an undisturbed run. One stream is killed at each of them, one after the other, and started again; then
 what was delivered is replayed strictly (a lost or doubled change shows) or compared with the table.
 """
 import contextlib
+import json
 import pathlib
 import signal
 import subprocess
@@ -25,8 +26,14 @@ class Sink:
         self.database = request.getfixturevalue("postgres")
         self.bucket = request.getfixturevalue("s3_servers")("versitygw").make_bucket() if kind == "s3" else None
         self.env = self.bucket.env if self.bucket is not None else {}
+        self.kafka = request.getfixturevalue("kafka") if kind.startswith("kafka") else None
+        self.topic = self.kafka.make_topic() if self.kafka is not None else None
 
     def call(self, name):
+        if self.kind == "kafka":
+            return f"INSERT INTO {self.kafka.at(f'{self.topic}.{name}', 'partitions := 2, key := ' + repr('id') + ', mode := ' + repr('append'))}"
+        if self.kind == "kafka, debezium":
+            return f"INSERT INTO {self.kafka.at(f'{self.topic}.{name}', 'partitions := 2, key := ' + repr('id') + ', envelope := ' + repr('debezium'))}"
         if self.kind == "postgresql":
             return f"INSERT INTO {self.database.at('r_' + name, 'key := ' + repr('id'))}"
         if self.kind == "s3":
@@ -34,6 +41,8 @@ class Sink:
         return f"INSERT INTO file('out/{name}/', format := 'parquet')"
 
     def table(self, name):
+        if self.kafka is not None:
+            return replay(sorted(self.messages(f"{self.topic}.{name}"), key=lambda row: row["_pos"]))
         if self.kind == "postgresql":
             with contextlib.suppress(Exception):  # it is not there yet
                 return table_of(self.database, "r_" + name)
@@ -46,7 +55,21 @@ class Sink:
         return replay(changes(self.folder / "out" / name))
 
 
-@pytest.mark.parametrize("kind", ["file", "s3", "postgresql"])
+    def messages(self, topic):
+        """What a read_committed consumer sees, as rows of changes."""
+        with contextlib.suppress(Exception):  # the topic is not there yet, or was made this very moment
+            values = [json.loads(m.value()) for m in self.kafka.read_all(topic, 2) if m.value() is not None]
+            return values if self.kind == "kafka" else [row_of(value) for value in values]
+        return []
+
+
+def row_of(envelope):
+    op = {"r": "snapshot", "c": "insert", "u": "update", "d": "delete"}[envelope["op"]]
+    (pos,) = json.loads(envelope["source"]["sequence"])
+    return {**(envelope["before"] if op == "delete" else envelope["after"]), "_op": op, "_pos": pos}
+
+
+@pytest.mark.parametrize("kind", ["file", "s3", "postgresql", "kafka", "kafka, debezium"])
 def test_a_change_stream_loses_and_doubles_nothing_wherever_it_dies(sluice, request, kind, tmp_path, record_property):
     sink = Sink(kind, request, sluice.folder)
     database = sink.database

@@ -89,7 +89,8 @@ struct RecordEncoder::Row {
   Record record;
   bool tombstone = false;  // in place of a value
   bool followed_by_tombstone = false;
-  std::string unfit;  // why there will be none
+  bool of_another = false;  // the image before a change, which has no record of its own
+  std::string unfit;        // why there will be none
 };
 
 Result<PayloadFormats> payload_formats(const SinkSettings& settings, const std::string& topic) {
@@ -106,7 +107,9 @@ Result<std::unique_ptr<RecordEncoder>> RecordEncoder::make(Context& context, con
                                                            const SchemaPtr& schema) {
   std::unique_ptr<RecordEncoder> encoder(new RecordEncoder(settings, std::move(topic), schema));
   encoder->layout_ = TRY(row_layout(*schema, settings));
-  encoder->origin_ = {std::string(kVersion), "sluice", settings.pipeline, {}, table.schema, table.name};
+  encoder->origin_ = {std::string(kVersion), settings.origin.connector,
+                      settings.pipeline,     settings.origin.database,
+                      table.schema,          table.name};
   auto formats = TRY(payload_formats(settings, encoder->topic_->name));
   encoder->value_format_ = std::move(formats.value);
   encoder->key_format_ = std::move(formats.key);
@@ -204,6 +207,8 @@ Result<void> RecordEncoder::encode_values(Context& context, const arrow::RecordB
 Result<void> RecordEncoder::encode_envelopes(Context& context, const arrow::RecordBatch& batch, bool judges,
                                              std::vector<Row>& rows, Piece& out) {
   auto enveloped = TRY(to_envelope(batch, layout_.value, origin_, context.clock.wall()));
+  for (auto& row : rows) row.of_another = true;
+  for (const int64_t row : enveloped.row_of) rows[static_cast<size_t>(row)].of_another = false;
   for (auto& [row, why] : enveloped.unfit) rows[static_cast<size_t>(row)].unfit = std::move(why);
   const Values values{std::move(enveloped.batch), std::move(enveloped.row_of)};
   if (values.batch == nullptr || values.batch->num_rows() == 0) return {};
@@ -295,7 +300,7 @@ void RecordEncoder::add_metadata(const arrow::RecordBatch& batch, std::vector<Ro
 void RecordEncoder::append_records(std::vector<Row>& rows, Piece& out) const {
   out.records.reserve(out.records.size() + rows.size());
   for (auto& row : rows) {
-    if (!row.unfit.empty()) continue;
+    if (row.of_another || !row.unfit.empty()) continue;
     const int64_t bytes = out.payload_bytes(row.record) + kAroundBatch;
     if (bytes > topic_->message_bytes_max) {
       row.unfit = fmt::format("the message has {} bytes, and topic '{}' takes {} (max.message.bytes)", bytes,

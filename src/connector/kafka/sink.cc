@@ -10,7 +10,7 @@
 namespace sluice::kafka {
 namespace {
 
-class KafkaSink final : public Sink {
+class KafkaSink final : public Sink, public TellsOfChanges {
  public:
   explicit KafkaSink(SinkSettings settings)
       : settings_(std::move(settings)), topics_(settings_), takeover_(settings_), delivery_(takeover_) {}
@@ -61,6 +61,8 @@ class KafkaSink final : public Sink {
     schemas_[several ? change.table : TableId{}] = change.after;
     return validate_schema(context, *change.after);
   }
+  [[nodiscard]] bool takes_before_images() const override { return settings_.envelope == Envelope::debezium; }
+  void set_origin(ChangeOrigin origin) override { settings_.origin = std::move(origin); }
   void keep_positions_in(GroupOffsets& group) override { group_ = &group; }
 
   Result<std::unique_ptr<Writer>> create_writer(Context&, const WriterId& id) override {
@@ -118,7 +120,7 @@ class KafkaSink final : public Sink {
     return taken.producer->commit(context);
   }
 
-  const SinkSettings settings_;
+  SinkSettings settings_;  // but for the origin, which is told before anything is made of them, they stay
   TargetTopics topics_;
   Takeover takeover_;
   Delivery delivery_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kafka/settings.h"
+#include "port/change_details.h"
 #include "port/registry.h"
 
 namespace sluice::kafka {
@@ -22,6 +23,7 @@ struct SinkSettings {
   const PayloadDescriptor* format = nullptr;
   const PayloadDescriptor* key_format = nullptr;  // null: the key column's text
   Envelope envelope = Envelope::plain;
+  ChangeOrigin origin{"sluice", {}};
   std::vector<std::string> key;
   bool mode_given = false;
   bool upsert = false;

@@ -13,6 +13,7 @@
 #include "connector/postgresql/slot_watch.h"
 #include "connector/postgresql/snapshot_copy.h"
 #include "connector/postgresql/stream_reader.h"
+#include "port/change_details.h"
 #include "port/lag.h"
 
 namespace sluice::postgresql {
@@ -26,7 +27,7 @@ constexpr Millis kTablesLook{5'000};
 
 using CatalogTable = postgresql::Table;  // Source has a Table of its own
 
-class ChangeSource final : public Source, public ReportsLag {
+class ChangeSource final : public Source, public ReportsLag, public KnowsOrigin {
  public:
   explicit ChangeSource(SourceSettings settings)
       : settings_(std::move(settings)), watch_(settings_), tables_(settings_), copy_(settings_, tables_) {}
@@ -53,6 +54,7 @@ class ChangeSource final : public Source, public ReportsLag {
   Result<void> drop(Context& context) override;
   Result<Positions> resolve_position(Context& context, const std::string& text) override;
   Result<Lag> lag(Context& context, const Positions& durable) override;
+  [[nodiscard]] ChangeOrigin origin() const override { return {"postgresql", settings_.target.database()}; }
 
  private:
   [[nodiscard]] bool many() const { return !settings_.table; }
