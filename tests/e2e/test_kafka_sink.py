@@ -118,6 +118,16 @@ def test_null_as_text_is_a_tombstone_and_a_null_key_is_none(sluice, kafka):
         (b"a", b"x"), (b"b", None), (None, b"y"), (b"c", b"")]
 
 
+def test_a_column_that_is_the_value_is_not_the_key(sluice, kafka):
+    topic = kafka.make_topic()
+    for options in ("format := 'text', key := 'k', key_format := 'text'", "format := 'raw', key := 'k', key_format := 'raw'",
+                    "format := 'text', key := 'id, k', key_format := 'text', key_column := 'id'"):
+        target = kafka.at(topic, options + ", column := 'v'")
+        sluice.sql(f"INSERT INTO {target} SELECT * FROM (VALUES (7, 'x', 'text'), (8, 'y', NULL)) AS t(id, k, v);")
+    assert [(m.key(), m.value()) for m in kafka.read_all(topic)] == [
+        (b"x", b"text"), (b"y", None), (b"x", b"text"), (b"y", None), (b"7", b"text"), (b"8", None)]
+
+
 def test_a_partition_that_is_added_takes_messages_without_a_restart(sluice, start, kafka):
     source, topic = kafka.make_topic(), kafka.make_topic()
     kafka.produce(source, ['{"id": 1, "p": 0}'])

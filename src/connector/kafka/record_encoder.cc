@@ -96,8 +96,8 @@ struct RecordEncoder::Row {
 Result<PayloadFormats> payload_formats(const SinkSettings& settings, const std::string& topic) {
   PayloadFormats formats;
   formats.value = TRY(settings.format->create(settings.options, {topic, false}));
-  if (settings.key_format != nullptr && !settings.key.empty()) {
-    formats.key = TRY(settings.key_format->create(settings.options, {topic, true}));
+  if (settings.key_format.descriptor != nullptr && !settings.key.empty()) {
+    formats.key = TRY(settings.key_format.create(topic, true));
   }
   return formats;
 }

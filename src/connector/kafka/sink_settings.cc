@@ -46,7 +46,8 @@ const std::vector<OptionSpec>& sink_specs() {
        .doc = "The columns that make a message's key; messages of one key keep their order.",
        .scope = kSink},
       {.name = "key_format",
-       .doc = "The format of keys; by default a single column's text, json for several.",
+       .doc = "The format of keys; by default a single column's text, json for several. Its options have key_ in front "
+              "(key_schema_file); those of the value that do not say what a value is made of hold for it, too.",
        .scope = kSink},
       {.name = "envelope",
        .kind = OptionKind::choice,
@@ -125,31 +126,13 @@ const std::vector<OptionSpec>& sink_specs() {
   return all;
 }
 
-Result<std::vector<OptionSpec>> specs_with_formats(const Registry& registry, const ConnectorRequest& request,
-                                                   SinkSettings& settings) {
-  std::vector<OptionSpec> all = sink_specs();
-  const auto cluster = cluster_option_specs();
-  all.insert(all.end(), cluster.begin(), cluster.end());
-  const auto given = [&](const char* name) -> const std::string* {
-    auto found = request.options.find(name);
-    return found == request.options.end() ? nullptr : &found->second.value;
-  };
-  const auto choose = [&](const char* name, const std::string& value) -> Result<const PayloadDescriptor*> {
-    auto format = registry.payload(value);
-    if (!format.ok()) {
-      auto found = request.options.find(name);
-      const std::string& where = found == request.options.end() ? request.where : found->second.where;
-      return user_error("{}: {}", where, format.error().what);
-    }
-    all.insert(all.end(), (*format)->options.begin(), (*format)->options.end());
-    return *format;
-  };
-  const std::string* format = given("format");
-  settings.format = TRY(choose("format", format == nullptr ? "json" : *format));
-  if (const std::string* key = given("key_format"); key != nullptr) {
-    settings.key_format = TRY(choose("key_format", *key));
-  }
-  return all;
+// What the key's format is: as it was said, else JSON where one column's text is not enough.
+Result<void> choose_key_format(const Registry& registry, const RawOptions& raw, SinkSettings& settings) {
+  // Debezium's keys are objects, also those of one column.
+  const bool object = settings.key.size() > 1 || settings.envelope == Envelope::debezium;
+  if (!raw.contains("key_format") && !object) return {};
+  settings.key_format = TRY(key_choice(*TRY(payload_named(registry, raw, "key_format", "json")), kSink, raw));
+  return {};
 }
 
 // Named after the same as the positions are: pipelines of one name that write elsewhere do not meet.
@@ -157,7 +140,7 @@ std::string transactional_id_of(const ConnectorRequest& request) {
   return fmt::format("sluice-{}-{}", request.pipeline, request.location.path);
 }
 
-Result<void> read_key(const Registry& registry, SinkSettings& settings) {
+Result<void> read_key(const Registry& registry, const RawOptions& raw, SinkSettings& settings) {
   const OptionValues& options = settings.options;
   if (options.has("key")) settings.key = options.list("key");
   settings.mode_given = options.has("mode");
@@ -173,10 +156,7 @@ Result<void> read_key(const Registry& registry, SinkSettings& settings) {
   if (options.is_given("key_format") && settings.key.empty()) {
     return user_error("{}: key_format needs key := 'column, …'", options.where("key_format"));
   }
-  // Debezium's keys are objects, also those of one column.
-  const bool object = settings.key.size() > 1 || settings.envelope == Envelope::debezium;
-  if (settings.key_format == nullptr && object) settings.key_format = TRY(registry.payload("json"));
-  return {};
+  return choose_key_format(registry, raw, settings);
 }
 
 }  // namespace
@@ -196,7 +176,15 @@ Result<std::string> SinkSettings::topic_for(const TableId& table) const {
 
 Result<SinkSettings> sink_settings(const Registry& registry, const ConnectorRequest& request) {
   SinkSettings settings;
-  const auto all = TRY(specs_with_formats(registry, request, settings));
+  settings.format = TRY(payload_named(registry, request.options, "format", "json"));
+  std::vector<OptionSpec> all = sink_specs();
+  const auto cluster = cluster_option_specs();
+  all.insert(all.end(), cluster.begin(), cluster.end());
+  all.insert(all.end(), settings.format->options.begin(), settings.format->options.end());
+  std::deque<std::string> names;
+  if (request.options.contains("key_format")) {
+    add_key_options(*TRY(payload_named(registry, request.options, "key_format", "")), kSink, names, all);
+  }
   settings.options = TRY(OptionValues::parse("kafka", all, kSink, request.options));
   const OptionValues& options = settings.options;
   settings.cluster = TRY(cluster_of(request.location, options, request.pipeline, kOwnedBySink));
@@ -207,7 +195,7 @@ Result<SinkSettings> sink_settings(const Registry& registry, const ConnectorRequ
     return user_error("{}: the location names no topic; write kafka('broker:9092/topic')", request.where);
   }
   if (!settings.many_tables()) TRY(check_topic_name(request.where, settings.topic));
-  TRY(read_key(registry, settings));
+  TRY(read_key(registry, request.options, settings));
   const auto text = [&](const char* name) { return options.has(name) ? options.text(name) : std::string(); };
   settings.headers_column = text("headers");
   settings.timestamp_column = text("timestamp");

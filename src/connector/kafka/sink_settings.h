@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "connector/kafka/payload_choice.h"
 #include "kafka/settings.h"
 #include "port/change_details.h"
-#include "port/registry.h"
 
 namespace sluice::kafka {
 
@@ -19,9 +19,9 @@ struct SinkSettings {
   std::string where;     // of the statement
   std::string pipeline;  // empty outside of one
   std::string topic;     // may hold {schema} and {table}
-  OptionValues options;  // also those of the payload formats
+  OptionValues options;  // also those of the values' format
   const PayloadDescriptor* format = nullptr;
-  const PayloadDescriptor* key_format = nullptr;  // null: the key column's text
+  PayloadChoice key_format;  // without descriptor: the key column's text
   Envelope envelope = Envelope::plain;
   ChangeOrigin origin{"sluice", {}};
   std::vector<std::string> key;

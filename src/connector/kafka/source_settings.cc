@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <deque>
 
 #include <arrow/scalar.h>
 #include <arrow/type.h>
@@ -82,32 +81,6 @@ constexpr OwnedProperty kOwnedBySource[] = {
     {"topic.blacklist", "topic_pattern"},
 };
 
-// An option of the key's format is the value's with "key_" in front; where registries are and how to log in to them is
-// said once.
-Result<PayloadChoice> key_choice(const PayloadDescriptor& descriptor, const RawOptions& raw) {
-  PayloadChoice choice{&descriptor, {}};
-  RawOptions own;
-  for (const auto& spec : descriptor.options) {
-    const std::string name = "key_" + std::string(spec.name);
-    if (auto given = raw.find(name); given != raw.end()) {
-      own[std::string(spec.name)] = given->second;
-    } else if (auto shared = raw.find(spec.name); shared != raw.end() && spec.name.starts_with("schema_registry")) {
-      own[std::string(spec.name)] = shared->second;
-    }
-  }
-  choice.options = TRY(OptionValues::parse("key_format", descriptor.options, kSource, own));
-  return choice;
-}
-
-Result<const PayloadDescriptor*> payload_named(const Registry& registry, const RawOptions& raw, const char* option,
-                                               std::string_view fallback) {
-  const auto given = raw.find(option);
-  if (given == raw.end()) return registry.payload(fallback);
-  auto found = registry.payload(given->second.value);
-  if (found.ok()) return found;
-  return user_error("{}: {}", given->second.where, found.error().what);
-}
-
 Result<std::vector<MetadataColumn>> metadata_of(const OptionValues& options) {
   std::vector<MetadataColumn> out;
   if (!options.has("metadata")) return out;
@@ -184,18 +157,14 @@ Result<SourceSettings> source_settings(const Registry& registry, const Connector
   const auto cluster = cluster_option_specs();
   all.insert(all.end(), cluster.begin(), cluster.end());
   std::deque<std::string> names;
-  for (auto spec : key->options) {
-    spec.name = names.emplace_back("key_" + std::string(spec.name));
-    spec.required = false;
-    all.push_back(spec);
-  }
+  add_key_options(*key, kSource, names, all);
   settings.value = {value, TRY(OptionValues::parse("kafka", all, kSource, request.options))};
   const OptionValues& options = settings.value.options;
   settings.cluster = TRY(cluster_of(request.location, options, request.pipeline, kOwnedBySource));
   settings.metadata = TRY(metadata_of(options));
   const bool keys =
       std::find(settings.metadata.begin(), settings.metadata.end(), MetadataColumn::key) != settings.metadata.end();
-  if (keys) settings.key = TRY(key_choice(*key, request.options));
+  if (keys) settings.key = TRY(key_choice(*key, kSource, request.options));
   if (!keys && options.is_given("key_format")) {
     return user_error("{}: key_format needs metadata := ['_key']", options.where("key_format"));
   }

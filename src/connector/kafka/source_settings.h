@@ -7,20 +7,10 @@
 #include <vector>
 
 #include "connector/kafka/metadata_columns.h"
+#include "connector/kafka/payload_choice.h"
 #include "kafka/settings.h"
-#include "port/registry.h"
 
 namespace sluice::kafka {
-
-// A payload format with what was said to it; format objects are made per place.
-struct PayloadChoice {
-  const PayloadDescriptor* descriptor = nullptr;
-  OptionValues options;
-
-  [[nodiscard]] Result<std::unique_ptr<PayloadFormat>> create(const std::string& topic, bool key) const {
-    return descriptor->create(options, {topic, key});
-  }
-};
 
 // Where reading begins in a partition that has no position and no offset of the group.
 struct Beginning {
