@@ -30,12 +30,19 @@ class BoundedSource final : public TopicSource {
     const auto delivered = TRY(offsets_in(durable));
     const auto partitions = TRY(view_.partitions(context));
     const auto marks = TRY(view_.watermarks(context, partitions));
-    const auto beginnings = TRY(view_.beginnings(context, partitions, marks, settings_.beginning));
+    // What a later run finds new is read from its first message on, as a stream does.
+    const Beginning beginning = delivered.empty() ? settings_.beginning : Beginning{};
+    const auto beginnings = TRY(view_.beginnings(context, partitions, marks, beginning));
     for (size_t i = 0; i < partitions.size(); ++i) {
       const auto found = delivered.find(split_of(partitions[i]));
-      const int64_t from = found == delivered.end() ? beginnings[i] : found->second;
+      const bool begins = found == delivered.end();
+      const int64_t from = begins ? beginnings[i] : found->second;
       TRY(check_offset(settings_, partitions[i], from, marks[i]));
-      if (from < marks[i].high) pieces_[split_of(partitions[i])] = {partitions[i], from, marks[i].high};
+      // Also with nothing behind it: the next run goes on there.
+      const bool to_note = begins && beginning.kind != Beginning::Kind::earliest;
+      if (from < marks[i].high || to_note) {
+        pieces_[split_of(partitions[i])] = {partitions[i], from, marks[i].high, to_note};
+      }
     }
     return {};
   }
@@ -67,6 +74,7 @@ class BoundedSource final : public TopicSource {
       const Piece& piece = pieces_.at(split.id);
       auto partition = std::make_shared<Partition>(*setup.owned, piece.partition);
       partition->next = piece.from;
+      partition->beginning_to_tell = piece.to_note;
       setup.parts.push_back({std::move(partition), piece.end});
       from.push_back({piece.partition, piece.from});
     }
@@ -81,6 +89,7 @@ class BoundedSource final : public TopicSource {
     TopicPartition partition;
     int64_t from = 0;
     int64_t end = 0;
+    bool to_note = false;  // where it begins is a position to keep
   };
   std::map<SplitId, Piece> pieces_;
   bool listed_ = false;

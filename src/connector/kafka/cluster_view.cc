@@ -133,9 +133,7 @@ Result<std::vector<ClusterView::Standing>> ClusterView::standings(Context& conte
   const auto group = TRY(committed(context, partitions));
   const bool begun =
       !durable.empty() || std::any_of(group.begin(), group.end(), [](const auto& one) { return one.has_value(); });
-  Beginning beginning = settings_.beginning;
-  if (begun && beginning.kind == Beginning::Kind::latest) beginning.kind = Beginning::Kind::earliest;
-  const auto first = TRY(beginnings(context, partitions, marks, beginning));
+  const auto first = TRY(beginnings(context, partitions, marks, begun ? Beginning{} : settings_.beginning));
   std::vector<Standing> out;
   for (size_t i = 0; i < partitions.size(); ++i) {
     const auto ours = durable.find(split_of(partitions[i]));

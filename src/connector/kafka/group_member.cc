@@ -1,6 +1,7 @@
 #include "connector/kafka/group_member.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sluice::kafka {
 namespace {
@@ -37,6 +38,11 @@ PartitionList list_of(std::span<const TopicPartition> partitions) {
   std::vector<PartitionOffset> offsets;
   for (const auto& partition : partitions) offsets.push_back({partition, RD_KAFKA_OFFSET_INVALID});
   return partition_list(offsets);
+}
+
+// No topic matches yet: librdkafka names the pattern then, and no topic has a ^ in its name.
+bool is_about_pattern(const rd_kafka_message_t& message) {
+  return message.payload != nullptr && strchr(static_cast<const char*>(message.payload), '^') != nullptr;
 }
 
 // What the user said with rdkafka.… stays.
@@ -195,6 +201,7 @@ Result<void> GroupMember::poll(Millis time, bool only_if_free) {
       return transient("{}: a message of {} came another way than expected; reading begins anew", client_->where(),
                        settings_.subject());
     }
+    if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && is_about_pattern(*message)) continue;
     Error error = error_of_message(*message);
     if (error.fault != Fault::transient) return error;
     client_->log().debug("the group has trouble", {{"error", error.what}});

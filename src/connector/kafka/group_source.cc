@@ -72,7 +72,8 @@ class GroupSource final : public TopicSource, public ReportsLag, public AwaitsFi
 
   std::unique_ptr<GroupMember> member_;  // outlived by nothing that has its partitions but readers of the same stretch
   std::map<SplitId, PartitionPtr> ours_;
-  std::map<SplitId, int64_t> durable_;    // as of start() and every settle() since
+  std::optional<std::set<TopicPartition>> there_first_;  // when this process joined for the first time
+  std::map<SplitId, int64_t> durable_;                   // as of start() and every settle() since
   std::map<SplitId, int64_t> committed_;  // by us, or as the group had it when we were given the partition
 
   uint64_t last_loss_ = 0;               // that poll_splits() has told of
@@ -95,6 +96,7 @@ Result<void> GroupSource::join(Context& context) {
   unreleased_.clear();
   member_.reset();
   const auto partitions = TRY(view_.partitions(context));  // a topic that is missing is noticed now
+  if (!there_first_) there_first_.emplace(partitions.begin(), partitions.end());
   member_ = TRY(GroupMember::join(context, settings_, queue_bytes(context, partitions.size())));
   return {};
 }
@@ -205,7 +207,8 @@ Result<std::vector<int64_t>> GroupSource::choose_offsets(Context& context, std::
       context.log.info("another member of the group has delivered more of a partition",
                        {{"partition", split}, {"position", ours->second}, {"offset", one.next}});
     }
-    offsets.push_back(one.next);
+    // What comes to be while we look on is read from its first message on, whatever `offset` says.
+    offsets.push_back(one.begun || there_first_->contains(one.partition) ? one.next : one.marks.low);
   }
   return offsets;
 }
