@@ -41,6 +41,7 @@ Result<void> append_rows(const BatchPtr& batch, std::vector<DeadLetter>& rows) {
     row.split = text_at(*known, 4, i);
     row.payload = text_at(*known, 5, i);
     row.stage = text_at(*known, 6, i);
+    row.message = text_at(*known, 7, i);
     rows.push_back(std::move(row));
   }
   return {};

@@ -50,6 +50,12 @@ void print_table(const std::vector<DeadLetter>& rows) {
   }
 }
 
+nlohmann::json message_of(const DeadLetter& row) {
+  if (row.message.empty()) return nullptr;
+  auto json = nlohmann::json::parse(row.message, nullptr, false);
+  return json.is_discarded() ? nlohmann::json(row.message) : json;
+}
+
 void print_json(const std::vector<DeadLetter>& rows) {
   nlohmann::json all = nlohmann::json::array();
   for (const auto& row : rows) {
@@ -59,7 +65,8 @@ void print_json(const std::vector<DeadLetter>& rows) {
                    {"position", row.position},
                    {"split", row.split},
                    {"payload", row.payload},
-                   {"stage", row.stage}});
+                   {"stage", row.stage},
+                   {"message", message_of(row)}});
   }
   std::printf("%s\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }

@@ -265,6 +265,10 @@ class Replay {
     auto set = [&](const char* option, const std::string& value) {
       request.options[option] = RawOption{value, "dead-letters"};
     };
+    if (run.kind == ReplayRun::Kind::again) {
+      set(kRecordsOption, run.path);
+      return;
+    }
     if (run.kind == ReplayRun::Kind::file) {
       source = narrowed_to(std::move(source), run.path);
       if (!run.columns.empty()) set("columns", run.columns);

@@ -1,5 +1,6 @@
 #include "cli/replay_batch.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -57,6 +58,8 @@ const char* name_of(ReplayRun::Kind kind) {
       return "output";
     case ReplayRun::Kind::file:
       return "file";
+    case ReplayRun::Kind::again:
+      return "again";
   }
   return "raw";
 }
@@ -96,7 +99,8 @@ Result<std::optional<ReplayManifest>> load_manifest(const std::string& folder) {
     }
     for (const auto& item : json.at("runs")) {
       ReplayRun run;
-      for (auto kind : {ReplayRun::Kind::raw, ReplayRun::Kind::rows, ReplayRun::Kind::output, ReplayRun::Kind::file}) {
+      for (auto kind : {ReplayRun::Kind::raw, ReplayRun::Kind::rows, ReplayRun::Kind::output, ReplayRun::Kind::file,
+                        ReplayRun::Kind::again}) {
         if (item.at("kind") == name_of(kind)) run.kind = kind;
       }
       run.path = item.at("path");
@@ -144,6 +148,8 @@ Result<ReplayWriter> ReplayWriter::create(Context& context, const Endpoint& sour
     writer.random_access_ = resolved.format->traits().random_access;
     writer.needs_head_ = resolved.format->traits().needs_head;
   }
+  writer.asks_again_ = std::any_of(connector->options.begin(), connector->options.end(),
+                                   [](const OptionSpec& spec) { return spec.name == kRecordsOption; });
   std::error_code error;
   std::filesystem::remove_all(writer.root_, error);  // of a preparation that was killed
   return writer;
@@ -194,7 +200,23 @@ Result<ReplayWriter::Problem> ReplayWriter::problem_of(const DeadLetter& row) {
   return Problem();
 }
 
+Result<ReplayWriter::Problem> ReplayWriter::problem_of_records(const std::vector<DeadLetter>& rows) {
+  std::vector<std::string> positions;
+  for (const auto& row : rows) {
+    if (is_asked_again(row)) positions.push_back(row.position);
+  }
+  if (positions.empty()) return Problem();
+  auto request = source_.request;
+  request.options[kRecordsOption] = RawOption{fmt::format("{}", fmt::join(positions, ",")), "dead-letters"};
+  auto source = TRY(context_.registry.create_source(request));
+  auto found = source->start(context_, {});
+  if (found.ok()) return Problem();
+  if (found.error().fault != Fault::refused && found.error().fault != Fault::user) return std::move(found).error();
+  return Problem(found.error().what);
+}
+
 Result<std::optional<std::string>> ReplayWriter::add(const ObjectInfo& file, const std::vector<DeadLetter>& rows) {
+  if (auto problem = TRY(problem_of_records(rows))) return problem;
   for (const auto& row : rows) {
     if (auto problem = TRY(problem_of(row))) return problem;
   }
@@ -266,6 +288,10 @@ std::string ReplayWriter::raw_path(const std::string& original) {
 
 Result<void> ReplayWriter::add_row(const DeadLetter& row) {
   if (row.stage == "write") return append(root_ + "/output/rows.jsonl", row.payload + '\n');
+  if (is_asked_again(row)) {
+    positions_.push_back(row.position);
+    return {};
+  }
   if (row.stage != "read" || format_ == nullptr) return append(root_ + "/rows/rows.jsonl", row.payload + '\n');
   if (auto at = row.given_up_at()) {
     if (*at == 0) whole_files_.push_back(row.payload);
@@ -346,6 +372,7 @@ Result<ReplayManifest> ReplayWriter::finish(const std::function<Result<SchemaPtr
   if (delivered) {
     runs.push_back({ReplayRun::Kind::output, root_ + "/output/rows.jsonl", columns_text(*TRY(output()))});
   }
+  if (!positions_.empty()) runs.push_back({ReplayRun::Kind::again, fmt::format("{}", fmt::join(positions_, ",")), ""});
   for (const auto& path : whole_files_) {
     partition_keys_.clear();
     auto folders = partition_folders(path);

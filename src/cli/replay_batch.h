@@ -14,6 +14,9 @@
 
 namespace sluice {
 
+// The option of sources that read single records again, by their positions.
+inline constexpr const char* kRecordsOption = "messages";
+
 // One run of the pipeline over a part of the payloads.
 struct ReplayRun {
   enum class Kind {
@@ -21,9 +24,10 @@ struct ReplayRun {
     rows,    // the source's rows as JSON
     output,  // rows as they would have been delivered, as JSON: past the SQL
     file,    // a whole file, where it lies
+    again,   // records that the source has still, by their positions
   };
   Kind kind = Kind::raw;
-  std::string path;
+  std::string path;     // or positions
   std::string columns;  // what the option `columns` is to say; empty: nothing
 };
 
@@ -67,6 +71,9 @@ class ReplayWriter {
   Result<std::string> header_of(const std::string& original);
   // The source of one file as it is, without what its path adds.
   [[nodiscard]] Endpoint alone(const std::string& original) const;
+  // The source has to have these records still.
+  Result<Problem> problem_of_records(const std::vector<DeadLetter>& rows);
+  [[nodiscard]] bool is_asked_again(const DeadLetter& row) const { return asks_again_ && row.stage == "read"; }
   // A file that has a column of which the statement knows nothing.
   Result<Problem> unknown_column_of(const std::string& original);
   Result<SchemaPtr> source_schema();
@@ -78,6 +85,7 @@ class ReplayWriter {
   Endpoint source_;
   std::string root_;
   const FormatDescriptor* format_ = nullptr;  // of the source; null: it has none
+  bool asks_again_ = false;                   // the source takes positions of records, as dead letters have them
   bool random_access_ = false;
   bool needs_head_ = false;
   SchemaPtr schema_;
@@ -87,6 +95,7 @@ class ReplayWriter {
   std::set<std::string> written_;                 // paths
   std::set<std::string> partition_keys_;
   std::vector<std::string> whole_files_;
+  std::vector<std::string> positions_;
   ReplayManifest manifest_;
 };
 

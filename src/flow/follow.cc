@@ -3,6 +3,7 @@
 #include <arrow/type.h>
 
 #include "flow/run.h"
+#include "port/new_columns.h"
 
 namespace sluice {
 
@@ -31,16 +32,34 @@ Result<void> PipelineRun::follow(Context& context, const Break& happened) {
 // start meets the change again, at the same position, and evolve() finds its work done.
 Result<void> PipelineRun::follow(Context& context, const SchemaChange& change) {
   crash_point("change.committed");
+  if (auto taken = take_along(context, change); !taken.ok()) {
+    return do_without(context, change, std::move(taken).error());
+  }
+  crash_point("change.evolved");
+  TRY(save_schema(pipeline_.tables_->of(change.table)));
+  crash_point("change.saved");
+  return {};
+}
+
+Result<void> PipelineRun::take_along(Context& context, const SchemaChange& change) {
   auto evolution = TRY(pipeline_.plan_again(context, change).while_doing("following a schema change"));
   const TablePlan& plan = pipeline_.tables_->of(change.table);
   context.log.info(
       "the source's schema changed",
       {{"table", change.table.name}, {"columns", fmt::format("{}", fmt::join(plan.source->field_names(), ", "))}});
-  if (evolution.has_value()) TRY(pipeline_.sink_->evolve(context, *evolution).while_doing("following a schema change"));
-  crash_point("change.evolved");
-  TRY(save_schema(plan));
-  crash_point("change.saved");
-  return {};
+  if (!evolution.has_value()) return {};
+  return pipeline_.sink_->evolve(context, *evolution).while_doing("following a schema change");
+}
+
+// Rows with columns that the SQL or the sink cannot take are bad rows, where there is a place for those.
+Result<void> PipelineRun::do_without(Context& context, const SchemaChange& change, Error error) {
+  auto* source = dynamic_cast<DoesWithoutColumns*>(&pipeline_.source());
+  const bool lasts = error.fault == Fault::user || error.fault == Fault::refused;
+  if (source == nullptr || !lasts || pipeline_.dead_letters_ == nullptr || change.before == nullptr) return error;
+  context.log.warn("new columns cannot be followed: rows that have them go to the dead letters",
+                   {{"error", error.message()}});
+  source->do_without_columns();
+  return pipeline_.plan_as_before(context, change);
 }
 
 Result<void> PipelineRun::save_schema(const TablePlan& plan) {

@@ -42,6 +42,7 @@ Result<BatchPtr> dead_letter_batch(const std::vector<Reject>& rejects, const std
     TRY(to_result(text(4)->Append(reject.split)));
     TRY(to_result(text(5)->Append(reject.payload)));
     TRY(to_result(text(6)->Append(stage_name(reject.stage))));
+    TRY(to_result(reject.message.empty() ? text(7)->AppendNull() : text(7)->Append(reject.message)));
   }
   return to_result(builder->Flush());
 }
@@ -51,7 +52,8 @@ Result<BatchPtr> dead_letter_batch(const std::vector<Reject>& rejects, const std
 SchemaPtr dead_letter_schema() {
   auto text = [](const char* name) { return arrow::field(name, arrow::utf8()); };
   return arrow::schema({text("pipeline"), arrow::field("at", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")),
-                        text("reason"), text("position"), text("split"), text("payload"), text("stage")});
+                        text("reason"), text("position"), text("split"), text("payload"), text("stage"),
+                        text("message")});
 }
 
 Result<void> Outlet::deliver(Context& context, Rows rows) {

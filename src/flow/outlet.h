@@ -20,8 +20,8 @@ struct LanePart {
   int64_t dead_rows = 0;
 };
 
-// pipeline, at, reason, position, split, payload, stage (read | transform | write: see Reject::Stage). `sluice
-// dead-letters` reads it back.
+// pipeline, at, reason, position, split, payload, stage (read | transform | write: see Reject::Stage), message (see
+// Reject::message). `sluice dead-letters` reads it back.
 SchemaPtr dead_letter_schema();
 
 class Outlet {

@@ -112,21 +112,32 @@ Result<void> Pipeline::resolve_query(Context& context) {
   return {};
 }
 
-Result<std::optional<SchemaChange>> Pipeline::plan_again(Context& context, const SchemaChange& change) {
-  Source& source = *inputs_[0].source;
-  auto full = TRY(placed(source.adopt_schema(context, change), plan_.source));
-  const TablePlan* known = tables_->find(change.table);
-  if (known != nullptr && known->source->Equals(*full)) return std::optional<SchemaChange>();
-  auto before = TRY(tables_->plan_again(context, source, change.table, std::move(full)));
-  const TablePlan& now = tables_->of(change.table);
+Result<SchemaPtr> Pipeline::plan_table_again(Context& context, const TableId& table, SchemaPtr full) {
+  auto before = TRY(tables_->plan_again(context, source(), table, std::move(full)));
+  const TablePlan& now = tables_->of(table);
   if (&now == &tables_->only()) {
     inputs_[0].schema = now.source;
     inputs_[0].planned = now.planned;
     output_ = now.output;
   }
+  return before;
+}
+
+Result<std::optional<SchemaChange>> Pipeline::plan_again(Context& context, const SchemaChange& change) {
+  auto full = TRY(placed(source().adopt_schema(context, change), plan_.source));
+  const TablePlan* known = tables_->find(change.table);
+  if (known != nullptr && known->source->Equals(*full)) return std::optional<SchemaChange>();
+  auto before = TRY(plan_table_again(context, change.table, std::move(full)));
+  const TablePlan& now = tables_->of(change.table);
   if (before != nullptr && before->Equals(*now.output)) return std::optional<SchemaChange>();
   TRY(sink_->validate_schema(context, *now.output));
   return std::optional(SchemaChange{change.table, std::move(before), now.output});
+}
+
+Result<void> Pipeline::plan_as_before(Context& context, const SchemaChange& change) {
+  auto full = TRY(placed(source().adopt_schema(context, {change.table, nullptr, change.before}), plan_.source));
+  (void)TRY(plan_table_again(context, change.table, std::move(full)));
+  return {};
 }
 
 Result<void> Pipeline::resolve_sinks(Context& context) {

@@ -66,6 +66,10 @@ class Pipeline {
   // Plans with another schema of the driving source, and asks the sink about it; what evolve() has to be told. Nothing
   // when rows come out as before.
   Result<std::optional<SchemaChange>> plan_again(Context& context, const SchemaChange& change);
+  // Back from a change that plan_again(), or the sink, could not take.
+  Result<void> plan_as_before(Context& context, const SchemaChange& change);
+  // Returns the output schema that the table had; null: it is new.
+  Result<SchemaPtr> plan_table_again(Context& context, const TableId& table, SchemaPtr full);
 
   friend class PipelineRun;
   friend class Stretch;

@@ -26,6 +26,8 @@ class PipelineRun {
   // What happened to the source (follow.cc).
   Result<void> follow(Context& context, const Break& happened);
   Result<void> follow(Context& context, const SchemaChange& change);
+  Result<void> take_along(Context& context, const SchemaChange& change);
+  Result<void> do_without(Context& context, const SchemaChange& change, Error error);
   Result<void> follow_saved(Context& context);
   Result<void> save_schema(const TablePlan& plan);
 

@@ -25,6 +25,10 @@ struct Reject {
   std::string where;    // "data/a.json:17 (byte 2345)", "orders/3@1207"
   SplitId split;
   Stage stage = Stage::read;
+  // What a message had beside its payload, as JSON: {"key": …, "headers": [{"key": …, "value": …}], "timestamp": …},
+  // and its "value" where the payload is not all of it. Bytes that are no text are {"base64": …}. Empty: it is no
+  // message.
+  std::string message = {};
 };
 
 // `split` has been read up to (and including the last row of) `upto` once the batch carrying this has been delivered.

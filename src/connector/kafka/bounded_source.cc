@@ -19,7 +19,7 @@ class BoundedSource final : public TopicSource {
 
   [[nodiscard]] SourceTraits traits() const override {
     SourceTraits traits;
-    traits.changes = settings_.debezium;
+    traits.changes = settings_.debezium || settings_.keyed;
     return traits;
   }
 
@@ -29,6 +29,7 @@ class BoundedSource final : public TopicSource {
     TRY(count_partitions(context));
     const auto delivered = TRY(offsets_in(durable));
     const auto partitions = TRY(view_.partitions(context));
+    if (!settings_.messages.empty()) return choose_messages(context, delivered, partitions);
     const auto marks = TRY(view_.watermarks(context, partitions));
     // What a later run finds new is read from its first message on, as a stream does.
     const Beginning beginning = delivered.empty() ? settings_.beginning : Beginning{};
@@ -41,7 +42,7 @@ class BoundedSource final : public TopicSource {
       // Also with nothing behind it: the next run goes on there.
       const bool to_note = begins && beginning.kind != Beginning::Kind::earliest;
       if (from < marks[i].high || to_note) {
-        pieces_[split_of(partitions[i])] = {partitions[i], from, marks[i].high, to_note};
+        pieces_[split_of(partitions[i])] = {partitions[i], from, marks[i].high, to_note, {}};
       }
     }
     return {};
@@ -72,15 +73,22 @@ class BoundedSource final : public TopicSource {
     std::vector<PartitionOffset> from;
     for (const auto& split : splits) {
       const Piece& piece = pieces_.at(split.id);
+      for (const int64_t offset : piece.alone) {
+        auto partition = std::make_shared<Partition>(*setup.owned, piece.partition);
+        partition->next = offset;
+        setup.parts.push_back({std::move(partition), offset + 1, true});
+      }
+      if (!piece.alone.empty()) continue;
       auto partition = std::make_shared<Partition>(*setup.owned, piece.partition);
       partition->next = piece.from;
       partition->beginning_to_tell = piece.to_note;
-      setup.parts.push_back({std::move(partition), piece.end});
+      setup.parts.push_back({std::move(partition), piece.end, false});
       from.push_back({piece.partition, piece.from});
     }
     const auto code = api().assign(setup.owned->get(), partition_list(from).get());
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return setup.owned->failure(code, settings_.subject());
     setup.decoder = TRY(format_.create_decoder(context, one_partition_));
+    setup.schema = format_.schema();
     return partition_reader(std::move(setup));
   }
 
@@ -89,8 +97,33 @@ class BoundedSource final : public TopicSource {
     TopicPartition partition;
     int64_t from = 0;
     int64_t end = 0;
-    bool to_note = false;  // where it begins is a position to keep
+    bool to_note = false;        // where it begins is a position to keep
+    std::vector<int64_t> alone;  // these messages only; none: all
   };
+
+  Result<void> choose_messages(Context& context, const std::map<SplitId, int64_t>& delivered,
+                               std::span<const TopicPartition> partitions) {
+    const auto marks = TRY(view_.watermarks(context, partitions));
+    for (const auto& [partition, offset] : settings_.messages) {
+      const auto known = std::find(partitions.begin(), partitions.end(), partition);
+      if (known == partitions.end()) {
+        return user_error("{}: there is no partition '{}'", settings_.cluster.where, split_of(partition));
+      }
+      const auto done = delivered.find(split_of(partition));
+      if (done != delivered.end() && offset < done->second) continue;
+      const auto& mark = marks[static_cast<size_t>(known - partitions.begin())];
+      if (offset < mark.low || offset >= mark.high) {
+        return refused("{}: there is no message {}@{} any more; topic and partition hold those from {} to {}",
+                       settings_.cluster.where, split_of(partition), offset, mark.low, mark.high - 1);
+      }
+      Piece& piece = pieces_[split_of(partition)];
+      if (piece.alone.empty()) piece = {partition, offset, offset, false, {}};
+      piece.alone.push_back(offset);
+      piece.end = offset + 1;
+    }
+    return {};
+  }
+
   std::map<SplitId, Piece> pieces_;
   bool listed_ = false;
 };

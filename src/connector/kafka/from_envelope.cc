@@ -8,6 +8,7 @@
 #include "batch/arrow_result.h"
 #include "batch/change.h"
 #include "connector/kafka/envelope.h"
+#include "connector/kafka/new_fields.h"
 
 namespace sluice::kafka {
 namespace {
@@ -150,19 +151,6 @@ class RowsOfEnvelopes {
   arrow::StringBuilder unchanged_;
   FromEnvelope out_;
 };
-
-// Nothing but null was seen in it: text, as payload formats read it.
-std::shared_ptr<arrow::DataType> type_read(const std::shared_ptr<arrow::DataType>& type) {
-  if (type->id() == arrow::Type::NA) return arrow::utf8();
-  if (type->id() == arrow::Type::LIST) {
-    const auto& item = type->field(0);
-    return arrow::list(item->WithType(type_read(item->type())));
-  }
-  if (type->id() != arrow::Type::STRUCT) return type;
-  arrow::FieldVector fields;
-  for (const auto& field : type->fields()) fields.push_back(field->WithType(type_read(field->type())));
-  return arrow::struct_(fields);
-}
 
 }  // namespace
 

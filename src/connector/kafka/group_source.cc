@@ -9,6 +9,7 @@
 #include "connector/kafka/topic_source.h"
 #include "port/first_rows.h"
 #include "port/lag.h"
+#include "port/new_columns.h"
 
 namespace sluice::kafka {
 namespace {
@@ -17,7 +18,11 @@ constexpr Millis kLagInterval{5'000};
 // A wait inside of librdkafka does not see that the run is stopped.
 constexpr Millis kPollMost{500};
 
-class GroupSource final : public TopicSource, public ReportsLag, public AwaitsFirstRows, private GroupOffsets {
+class GroupSource final : public TopicSource,
+                          public ReportsLag,
+                          public AwaitsFirstRows,
+                          public DoesWithoutColumns,
+                          private GroupOffsets {
  public:
   using TopicSource::TopicSource;
 
@@ -26,7 +31,7 @@ class GroupSource final : public TopicSource, public ReportsLag, public AwaitsFi
     traits.streaming = true;
     traits.batch = false;
     traits.shares_work = true;
-    traits.changes = settings_.debezium;
+    traits.changes = settings_.debezium || settings_.keyed;
     return traits;
   }
 
@@ -38,6 +43,7 @@ class GroupSource final : public TopicSource, public ReportsLag, public AwaitsFi
   void tick(Context& context) override;
   Result<Lag> lag(Context& context, const Positions& durable) override;
   Result<bool> has_first_rows(Context& context) override;
+  void do_without_columns() override { format_.stop_adding_columns(); }
   [[nodiscard]] GroupOffsets* group_offsets() override { return this; }
 
   // GroupOffsets.
@@ -279,6 +285,7 @@ Result<std::unique_ptr<Reader>> GroupSource::create_reader(Context& context, std
     for (const auto& split : splits) setup.parts.push_back({handed_out_.at(split.id), std::nullopt});
   }
   setup.decoder = TRY(format_.create_decoder(context, one_partition_));
+  setup.schema = format_.schema();
   return partition_reader(std::move(setup));
 }
 

@@ -27,6 +27,14 @@ Result<int64_t> offset_of(const SplitId& split, const Position& position) {
   return user_error("'{}' is no offset of {}", text, split);
 }
 
+Result<PartitionOffset> message_of(std::string_view text) {
+  const size_t at = text.rfind('@');
+  if (at == std::string_view::npos) return user_error("'{}' is written topic/partition@offset", text);
+  const SplitId split(text.substr(0, at));
+  auto partition = TRY(partition_of(split));
+  return PartitionOffset{std::move(partition), TRY(offset_of(split, Position{std::string(text.substr(at + 1))}))};
+}
+
 // Messages of a partition go to the client's queue unless that is ended before they are fetched.
 Partition::Partition(Client& client, TopicPartition partition)
     : name(std::move(partition)),

@@ -19,6 +19,9 @@ Result<TopicPartition> partition_of(const SplitId& split);
 Position position_of(int64_t next_offset);
 Result<int64_t> offset_of(const SplitId& split, const Position& position);
 
+// "orders/3@1207": a message.
+Result<PartitionOffset> message_of(std::string_view text);
+
 // A partition that is read. Shared between the member that has it assigned and its reader, which the member outlives.
 struct Partition {
   Partition(Client& client, TopicPartition partition);

@@ -64,8 +64,10 @@ class PartitionReader final : public Reader {
     while (true) {
       if (part_ == setup_.parts.size()) return Event(End{});
       if (truncate_) return Event(*std::exchange(truncate_, std::nullopt));
+      if (schema_change_) return Event(*schema_change_);  // nothing behind it can be read by this reader
       if (failed_ && messages_.empty()) return *std::exchange(failed_, std::nullopt);
       Partition& partition = *setup_.parts[part_].partition;
+      if (part().alone && assigned_ != part_) TRY(assign_alone());
       if (partition.beginning_to_tell.exchange(false)) return Event(progress_only(partition));
       const int64_t before = partition.next;
       if (messages_.empty()) TRY(fetch(context, deadline));  // else they lie behind a TRUNCATE
@@ -81,6 +83,14 @@ class PartitionReader final : public Reader {
  private:
   [[nodiscard]] const ReaderSetup::Part& part() const { return setup_.parts[part_]; }
   [[nodiscard]] bool at_end() const { return part().end && part().partition->next >= *part().end; }
+
+  Result<void> assign_alone() {
+    const PartitionOffset from{part().partition->name, part().partition->next};
+    const auto code = api().assign(setup_.client->get(), partition_list(std::span(&from, 1)).get());
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return setup_.client->failure(code, what());
+    assigned_ = part_;
+    return {};
+  }
 
   static Rows progress_only(const Partition& partition) {
     Rows rows;
@@ -133,6 +143,7 @@ class PartitionReader final : public Reader {
     Message message(raw);
     Partition& partition = *part().partition;
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      if (is_missing(message->offset)) return;
       // Behind the last message: what lies between are the marks of transactions and what they took back.
       if (message->offset > partition.next) partition.next = message->offset;
       at_eof_ = true;
@@ -144,6 +155,7 @@ class PartitionReader final : public Reader {
     }
     if (message->offset < partition.next) return;  // before a seek
     at_eof_ = false;
+    if (is_missing(message->offset)) return;
     partition.next = message->offset + 1;
     if (part().end && message->offset >= *part().end) return;
     messages_.add(message.release());
@@ -151,6 +163,14 @@ class PartitionReader final : public Reader {
 
   [[nodiscard]] std::string what() const {
     return fmt::format("topic '{}', partition {}", part().partition->name.topic, part().partition->name.partition);
+  }
+
+  // The message that is asked for alone, where the next one comes in its place.
+  bool is_missing(int64_t offset) {
+    if (!part().alone || at_end() || offset < *part().end) return false;
+    failed_ = refused("{}: {}: there is no message with offset {}: it was compacted away, or taken back",
+                      setup_.client->where(), what(), *part().end - 1);
+    return true;
   }
 
   Error error_of_message(const rd_kafka_message_t& message) const {
@@ -176,11 +196,16 @@ class PartitionReader final : public Reader {
       return rows;
     }
     rows = TRY(setup_.decoder->decode(context, messages_.span(), partition.name.topic, partition.split));
-    if (const auto at = setup_.decoder->truncated_at()) {
-      const int64_t offset = messages_.span()[*at]->offset;
-      truncate_ = Truncate{{"", partition.name.topic}, {partition.split, position_of(offset + 1)}};
+    if (const auto& stop = setup_.decoder->stopped()) {
+      const int64_t offset = messages_.span()[stop->at]->offset;
+      const TableId table{"", partition.name.topic};
       rows->progress.push_back({partition.split, position_of(offset)});
-      messages_.drop_first(*at + 1);
+      if (stop->wider == nullptr) {
+        truncate_ = Truncate{table, {partition.split, position_of(offset + 1)}};
+        messages_.drop_first(stop->at + 1);
+      } else {
+        schema_change_ = SchemaChange{table, setup_.schema, stop->wider};
+      }
       return rows;
     }
     int64_t upto = partition.next;
@@ -205,10 +230,12 @@ class PartitionReader final : public Reader {
 
   ReaderSetup setup_;
   size_t part_ = 0;
+  size_t assigned_ = SIZE_MAX;  // of parts that are alone
   Messages messages_;
   std::vector<rd_kafka_message_t*> chunk_;
   const bool refills_ = queues_refill_at_once();
   bool at_eof_ = false;
+  std::optional<SchemaChange> schema_change_;  // behind the rows that were handed out last, and the reader's end
   std::optional<Truncate> truncate_;  // behind the rows that were handed out last; messages_ are those behind it
   std::optional<Error> failed_;       // what came behind messages that are handed out first
   std::optional<SteadyTime> heard_;

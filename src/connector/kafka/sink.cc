@@ -55,11 +55,14 @@ class KafkaSink final : public Sink, public TellsOfChanges {
     schemas_[table] = arrow::schema(schema.fields());
     return open_as(context, table, resumed);
   }
-  // Writers, made anew, encode the new schema and register it where there is a registry.
+  // Writers, made anew, encode the new schema. A registry that refuses it does so here.
   Result<void> evolve(Context& context, const SchemaChange& change) override {
+    TRY(validate_schema(context, *change.after));
+    const TableId table = settings_.many_tables() ? change.table : TableId{};
+    (void)TRY(RecordEncoder::make(context, settings_, TRY(topics_.open(context, table)), table, change.after));
     const bool several = schemas_.contains(change.table) || !schemas_.contains(TableId{});
     schemas_[several ? change.table : TableId{}] = change.after;
-    return validate_schema(context, *change.after);
+    return {};
   }
   [[nodiscard]] bool takes_before_images() const override { return settings_.envelope == Envelope::debezium; }
   void set_origin(ChangeOrigin origin) override { settings_.origin = std::move(origin); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include <arrow/scalar.h>
 #include <arrow/type.h>
@@ -28,6 +29,10 @@ const std::vector<OptionSpec>& source_specs() {
        .doc = "Where to begin in partitions that were never read: earliest, latest, a time (2026-01-31T00:00:00Z, or "
               "milliseconds since 1970).",
        .scope = kSource},
+      {.name = "messages",
+       .kind = OptionKind::list,
+       .doc = "These messages and no others, each as topic/partition@offset, as errors and dead letters name them.",
+       .scope = kSource},
       {.name = "format", .default_value = "json", .doc = "What the values of messages are.", .scope = kSource},
       {.name = "key_format",
        .default_value = "text",
@@ -36,10 +41,27 @@ const std::vector<OptionSpec>& source_specs() {
       {.name = "envelope",
        .kind = OptionKind::choice,
        .default_value = "plain",
-       .doc =
-           "What values are: rows, or changes in Debezium's envelope, which become change rows with _op, _ts and _pos.",
+       .doc = "What values are: rows; changes in Debezium's envelope; or rows under their keys (upsert), each in the "
+              "place of "
+              "the one before, and a message without a value deletes it. The last two become change rows with _op, _ts "
+              "and "
+              "_pos.",
        .scope = kSource,
-       .choices = {"plain", "debezium"}},
+       .choices = {"plain", "debezium", "upsert"}},
+      {.name = "key",
+       .kind = OptionKind::list,
+       .doc =
+           "With envelope upsert: the columns that a message's key says; one where keys are text, by default all that "
+           "key_format has.",
+       .scope = kSource},
+      {.name = "on_schema_change",
+       .kind = OptionKind::choice,
+       .default_value = "add",
+       .doc =
+           "What a stream does with a field that no column is for: add one, treat the message as bad (stop), or leave "
+           "the field out (ignore). With columns or schema_file given, none is added.",
+       .scope = kSource,
+       .choices = {"add", "stop", "ignore"}},
       {.name = "metadata",
        .kind = OptionKind::list,
        .doc = "Columns to add: _key, _timestamp, _partition, _offset, _headers, _topic, or all.",
@@ -98,6 +120,21 @@ Result<std::vector<MetadataColumn>> metadata_of(const OptionValues& options) {
   return out;
 }
 
+// What is said of new fields goes for payload formats, too: they call it unknown_fields.
+RawOptions with_unknown_fields(RawOptions raw, const PayloadDescriptor& value) {
+  const auto policy = raw.find("on_schema_change");
+  const bool ignores = policy != raw.end() && policy->second.value == "ignore";
+  if (ignores && declares(value, "unknown_fields")) raw.try_emplace("unknown_fields", policy->second);
+  return raw;
+}
+
+// Who says which columns there are means those.
+bool adds_columns(const SourceSettings& settings) {
+  const auto& [descriptor, options] = settings.value;
+  const auto given = [&](const char* name) { return declares(*descriptor, name) && options.is_given(name); };
+  return settings.streaming && options.text("on_schema_change") == "add" && !given("columns") && !given("schema_file");
+}
+
 Result<void> choose_topics(const ConnectorRequest& request, const OptionValues& options, SourceSettings& settings) {
   const bool named = !request.location.path.empty();
   if (named + options.has("topics") + options.has("topic_pattern") != 1) {
@@ -114,6 +151,24 @@ Result<void> choose_topics(const ConnectorRequest& request, const OptionValues& 
     return user_error("{}: '{}' is no regular expression", options.where("topic_pattern"), settings.pattern);
   }
   regfree(&compiled);
+  return {};
+}
+
+Result<void> choose_messages(const OptionValues& options, SourceSettings& settings) {
+  if (!options.has("messages")) return {};
+  const std::string& where = options.where("messages");
+  if (settings.streaming) return user_error("{}: a stream reads all messages; use CREATE TABLE for some", where);
+  for (const auto& text : options.list("messages")) {
+    auto message = message_of(text);
+    if (!message.ok()) return user_error("{}: {}", where, message.error().what);
+    settings.messages.push_back(std::move(message).value());
+  }
+  const auto place = [](const PartitionOffset& one) { return std::tie(one.partition, one.offset); };
+  std::sort(settings.messages.begin(), settings.messages.end(),
+            [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  const auto same = [&](const auto& a, const auto& b) { return place(a) == place(b); };
+  settings.messages.erase(std::unique(settings.messages.begin(), settings.messages.end(), same),
+                          settings.messages.end());
   return {};
 }
 
@@ -158,19 +213,28 @@ Result<SourceSettings> source_settings(const Registry& registry, const Connector
   all.insert(all.end(), cluster.begin(), cluster.end());
   std::deque<std::string> names;
   add_key_options(*key, kSource, names, all);
-  settings.value = {value, TRY(OptionValues::parse("kafka", all, kSource, request.options))};
+  settings.value = {value,
+                    TRY(OptionValues::parse("kafka", all, kSource, with_unknown_fields(request.options, *value)))};
   const OptionValues& options = settings.value.options;
   settings.cluster = TRY(cluster_of(request.location, options, request.pipeline, kOwnedBySource));
   settings.metadata = TRY(metadata_of(options));
   const bool keys =
       std::find(settings.metadata.begin(), settings.metadata.end(), MetadataColumn::key) != settings.metadata.end();
-  if (keys) settings.key = TRY(key_choice(*key, kSource, request.options));
-  if (!keys && options.is_given("key_format")) {
+  settings.keyed = options.text("envelope") == "upsert";
+  if (options.has("key")) settings.key_names = options.list("key");
+  if (!settings.keyed && options.has("key")) {
+    return user_error("{}: key needs envelope := 'upsert'; metadata := '_key' has the keys of messages",
+                      options.where("key"));
+  }
+  if (keys || settings.keyed) settings.key = TRY(key_choice(*key, kSource, request.options));
+  if (!keys && !settings.keyed && options.is_given("key_format")) {
     return user_error("{}: key_format needs metadata := ['_key']", options.where("key_format"));
   }
   TRY(choose_topics(request, options, settings));
+  TRY(choose_messages(options, settings));
   settings.group = options.has("group_id") ? options.text("group_id") : group_of(request.pipeline);
   if (options.has("instance_id")) settings.instance = options.text("instance_id");
+  settings.adds_columns = adds_columns(settings);
   settings.debezium = options.text("envelope") == "debezium";
   settings.assignor = options.text("assignor");
   auto beginning = parse_beginning(options.text("offset"));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "connector/kafka/metadata_columns.h"
+#include "connector/kafka/partition.h"
 #include "connector/kafka/payload_choice.h"
 #include "kafka/settings.h"
 
@@ -32,7 +33,11 @@ struct SourceSettings {
   std::string instance;  // group.instance.id; empty: a dynamic member
   std::string assignor;
   Beginning beginning;
-  bool debezium = false;  // values are Debezium's envelopes
+  std::vector<PartitionOffset> messages;  // these only, ascending; none: all
+  bool adds_columns = false;              // for fields that messages have and the schema lacks
+  bool debezium = false;                  // values are Debezium's envelopes
+  bool keyed = false;                     // they are rows under their keys: a message without one deletes
+  std::vector<std::string> key_names;     // the key's columns; empty: all of them, as they are called
   std::vector<MetadataColumn> metadata;
   PayloadChoice value;
   PayloadChoice key;  // without descriptor: keys are not asked for

@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <arrow/type.h>
+
 #include "connector/kafka/cluster_view.h"
+#include "connector/kafka/new_fields.h"
 #include "connector/kafka/partition.h"
 #include "connector/kafka/source_settings.h"
 
@@ -42,6 +45,33 @@ TEST(KafkaSource, AnOffsetOutsideOfThePartitionIsAnErrorThatSaysWhatIsMissing) {
   const auto anew = check_offset(settings, partition, 11, {5, 10});
   ASSERT_FALSE(anew.ok());
   EXPECT_NE(anew.error().what.find("made anew"), std::string::npos);
+}
+
+TEST(KafkaSource, AMessageIsNamedByItsPlace) {
+  const auto message = message_of("shop.orders/3@1207");
+  ASSERT_TRUE(message.ok());
+  EXPECT_EQ(message.value().partition, (TopicPartition{"shop.orders", 3}));
+  EXPECT_EQ(message.value().offset, 1207);
+  for (const char* text : {"orders/3", "orders@1", "orders/3@", "orders/3@-1"}) {
+    EXPECT_FALSE(message_of(text).ok()) << text;
+  }
+}
+
+TEST(KafkaSource, NewFieldsStandBehindTheOthersWhichKeepTheirTypes) {
+  const auto columns = [](const char* text) { return parse_columns(text).value(); };
+  const auto known =
+      columns("id DOUBLE, at VARCHAR, user STRUCT(name VARCHAR), tags STRUCT(a INT)[], m MAP(VARCHAR, INT)");
+  EXPECT_EQ(with_new_fields(known, *columns("at TIMESTAMP, id BIGINT, user STRUCT(name VARCHAR), tags VARCHAR[]")),
+            known);
+  const auto wider = with_new_fields(
+      known, *columns("x DATE, id BIGINT, user STRUCT(age INT, name VARCHAR), tags STRUCT(b STRUCT(c INT))[]"));
+  EXPECT_TRUE(wider->Equals(
+      *columns("id DOUBLE, at VARCHAR, user STRUCT(name VARCHAR, age INT), tags STRUCT(a INT, b STRUCT(c INT))[], "
+               "m MAP(VARCHAR, INT), x DATE")))
+      << wider->ToString();
+  // What was null so far is text.
+  const auto null = with_new_fields(known, *arrow::schema({arrow::field("n", arrow::list(arrow::null()))}));
+  EXPECT_TRUE(null->field(known->num_fields())->type()->Equals(arrow::list(arrow::utf8())));
 }
 
 }  // namespace

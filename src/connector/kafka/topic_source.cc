@@ -24,9 +24,7 @@ std::string_view trimmed(std::string_view text) {
 Result<SchemaPtr> TopicSource::fetch_schema(Context& context) {
   if (format_.schema() != nullptr) return format_.schema();
   const OptionValues& options = settings_.value.options;
-  const auto& declares = settings_.value.descriptor->options;
-  const bool has_columns =
-      std::any_of(declares.begin(), declares.end(), [](const OptionSpec& spec) { return spec.name == "columns"; });
+  const bool has_columns = declares(*settings_.value.descriptor, "columns");
   const bool declared = has_columns && options.is_given("columns") && settings_.key.descriptor == nullptr;
   ClusterView::Sample sample;
   if (declared) {
@@ -39,7 +37,7 @@ Result<SchemaPtr> TopicSource::fetch_schema(Context& context) {
 
 Result<SchemaPtr> TopicSource::adopt_schema(Context& context, const SchemaChange& change) {
   (void)TRY(fetch_schema(context));
-  return format_.adopt(change.after);
+  return format_.adopt(change.after, change.before != nullptr);
 }
 
 Result<Source::Planned> TopicSource::plan(Context& context, const ReadRequest& request) {
@@ -88,13 +86,9 @@ Result<std::vector<PartitionOffset>> TopicSource::resolve(Context& context, cons
     const auto one = trimmed(rest.substr(0, rest.find(',')));
     rest.remove_prefix(
         std::min(rest.size(), rest.find(',') == std::string_view::npos ? rest.size() : rest.find(',') + 1));
-    const size_t at = one.rfind('@');
-    const std::string split(one.substr(0, at));
-    const auto partition = TRY(partition_of(split));
-    if (at == std::string_view::npos) return user_error("'{}' is written topic/partition@offset", one);
-    const auto offset = TRY(offset_of(split, Position{std::string(one.substr(at + 1))}));
+    const auto [partition, offset] = TRY(message_of(one));
     if (std::find(partitions.begin(), partitions.end(), partition) == partitions.end()) {
-      return user_error("{}: there is no partition '{}'", settings_.cluster.where, split);
+      return user_error("{}: there is no partition '{}'", settings_.cluster.where, split_of(partition));
     }
     TRY(check_offset(settings_, partition, offset, TRY(view_.watermarks(context, std::span(&partition, 1))).front()));
     out.push_back({partition, offset});
