@@ -1,13 +1,11 @@
 #include "sql/bounded_select.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <thread>
-
-#include <malloc.h>
 
 #include <arrow/api.h>
 
+#include "base/heap.h"
 #include "sql/input.h"
 #include "sql/names.h"
 #include "sql/output.h"
@@ -26,17 +24,10 @@ constexpr int64_t kShareOfMemory = 3;
 // small runs and cannot merge many of them.
 constexpr int64_t kMemoryPerThread = 64 << 20;
 
-// Batches of a few MB live between the readers and DuckDB for a moment. glibc learns from the first of them to keep
-// such blocks on its heaps, one per thread, where they leave holes: a sort of 200 MB under --memory 256MB peaked at 320
-// MB, with blocks of 1 MB and more given back at once 240 MB, at equal CPU. Pipelines that keep no rows are better off
-// without, so this is set where a query begins; what the user has set in the environment stands.
-void return_large_blocks_at_once() {
-#ifdef __GLIBC__
-  if (std::getenv("MALLOC_MMAP_THRESHOLD_") == nullptr) ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
-  if (std::getenv("MALLOC_TRIM_THRESHOLD_") == nullptr) ::mallopt(M_TRIM_THRESHOLD, 4 << 20);
-  if (std::getenv("MALLOC_ARENA_MAX") == nullptr) ::mallopt(M_ARENA_MAX, 2);
-#endif
-}
+// Batches of a few MB live between the readers and DuckDB for a moment: a sort of 200 MB under --memory 256MB peaked at
+// 320 MB, with blocks of 1 MB and more given back at once 240 MB, at equal CPU. Pipelines that keep no rows are better
+// off without, so this is set where a query begins.
+constexpr size_t kGiveBackBytes = 1 << 20;
 
 class BoundedSelect : public BoundedQuery {
  public:
@@ -61,7 +52,8 @@ class BoundedSelect : public BoundedQuery {
 
   Result<SchemaPtr> bind(Context& context, const std::vector<SchemaPtr>& inputs) override {
     CHECK(inputs.size() == select_->info.inputs.size());
-    return_large_blocks_at_once();
+    return_blocks_at_once(kGiveBackBytes);
+    use_few_heaps();
     memory_bytes_ = std::max(kLeastMemory, context.memory.limit() / kShareOfMemory);
     auto threads =
         std::clamp<int64_t>(memory_bytes_ / kMemoryPerThread, 1, std::max(1U, std::thread::hardware_concurrency()));
