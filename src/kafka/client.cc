@@ -1,9 +1,13 @@
 #include "kafka/client.h"
 
+#include <future>
+#include <thread>
+
 namespace sluice::kafka {
 namespace {
 
 constexpr size_t kReasonBytes = 512;
+constexpr Millis kGoodbye{5000};
 
 struct ConfDeleter {
   void operator()(rd_kafka_conf_t* conf) const { api().conf_destroy(conf); }
@@ -51,8 +55,19 @@ bool has_property(const char* name) {
 Client::Client(const Cluster& cluster, Log log, Callbacks callbacks)
     : cluster_(cluster), log_(std::move(log)), callbacks_(std::move(callbacks)) {}
 
+// librdkafka 2.0.2 waits for ever for the thread of a broker whose partition was being read when its topic was deleted.
+// The client is then left alone: whoever let go of it is about to end.
 Client::~Client() {
-  if (handle_ != nullptr) api().destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+  if (handle_ == nullptr) return;
+  api().set_log_level(handle_, 0);  // nobody may be there to be told
+  std::promise<void> done;
+  auto destroyed = done.get_future();
+  std::thread([handle = handle_, done = std::move(done)]() mutable {
+    api().destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    done.set_value();
+  }).detach();
+  if (destroyed.wait_for(kGoodbye) == std::future_status::ready) return;
+  log_.debug("a client of librdkafka does not end");
 }
 
 Result<std::unique_ptr<Client>> Client::open(rd_kafka_type_t type, const Cluster& cluster, const Properties& own,

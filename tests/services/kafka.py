@@ -263,28 +263,24 @@ class Kafka:
         finally:
             consumer.close()
 
-    def _offsets(self, topic, partitions, which, isolation):
-        from confluent_kafka import IsolationLevel, TopicPartition
-        from confluent_kafka.admin import OffsetSpec
-
-        wanted = {TopicPartition(topic, i): getattr(OffsetSpec, which)() for i in range(partitions)}
-
-        def ask():
-            asked = self.admin.list_offsets(wanted, isolation_level=getattr(IsolationLevel, isolation), request_timeout=10)
-            return {place.partition: answer.result(10).offset for place, answer in asked.items()}
-
-        return patiently(ask)
-
-    def settled_ends(self, topic, partitions, seconds=5):
+    def settled_ends(self, consumer, topic, partitions, seconds=5):
         """Of the partitions that have something. A commit is answered before each partition has its marker: until then
         nothing of that transaction is to be read there. A transaction that stays open holds this up for `seconds`."""
-        begins = self._offsets(topic, partitions, "earliest", "READ_COMMITTED")
-        deadline = time.monotonic() + seconds
-        while True:
-            ends = self._offsets(topic, partitions, "latest", "READ_COMMITTED")
-            if ends == self._offsets(topic, partitions, "latest", "READ_UNCOMMITTED") or time.monotonic() > deadline:
-                return {partition: end for partition, end in ends.items() if end > begins[partition]}
-            time.sleep(0.02)
+        from confluent_kafka import TopicPartition
+
+        def bounds_of(asking):
+            return [patiently(lambda: asking.get_watermark_offsets(TopicPartition(topic, i), timeout=10)) for i in range(partitions)]
+
+        whole = self.consumer(**{"isolation.level": "read_uncommitted"})
+        try:
+            deadline = time.monotonic() + seconds
+            while True:
+                committed = bounds_of(consumer)
+                if committed == bounds_of(whole) or time.monotonic() > deadline:
+                    return {i: high for i, (low, high) in enumerate(committed) if low < high}
+                time.sleep(0.02)
+        finally:
+            whole.close()
 
     def read_all(self, topic, partitions=1):
         """Every committed message, in the order of each partition."""
@@ -292,7 +288,7 @@ class Kafka:
 
         consumer = self.consumer()
         try:
-            ends = self.settled_ends(topic, partitions)
+            ends = self.settled_ends(consumer, topic, partitions)
             consumer.assign([TopicPartition(topic, i, 0) for i in ends])
             messages = []
             deadline = time.monotonic() + 30
