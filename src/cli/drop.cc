@@ -30,12 +30,11 @@ Result<int> drop(Session& session, const Invocation& invocation) {
   auto record = TRY(coordinator->load(name));
   if (!record.has_value()) return user_error("there is no pipeline '{}' in {}", name, session.state_location());
   Context context = session.context(name);
-  bool held = false;
-  auto ends = while_held(session, name, "drop", [&](const Lease&) {
-    held = true;
-    return drop_ends(session, context, *record);
-  });
-  if (!ends.ok() && !held) return std::move(ends).error();
+  Result<void> ends;
+  TRY(while_held(session, name, "drop", [&](const Lease&) -> Result<void> {
+    ends = drop_ends(session, context, *record);
+    return {};
+  }));
   if (!ends.ok()) {
     if (!invocation.options.boolean("force")) {
       return std::move(ends).error().while_doing("cleaning up its ends; --force drops it all the same");

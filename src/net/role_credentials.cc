@@ -67,6 +67,21 @@ Result<Credentials> parse_role_answer(const std::string& body, std::string origi
   }
 }
 
+// The token goes along: unencrypted to this machine only, and to where ECS and EKS have their agents.
+Result<void> check_agent(const std::string& url) {
+  auto parsed = parse_url(url);
+  if (!parsed.ok()) return user_error("AWS_CONTAINER_CREDENTIALS_FULL_URI: {}", parsed.error().what);
+  const auto& host = parsed->host;
+  const bool loopback = host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+  const bool near = loopback || host == "localhost" || host == "[::1]" || host == "169.254.170.2" ||
+                    host == "169.254.170.23" || host == "[fd00:ec2::23]";
+  if (parsed->scheme == "https" || near) return {};
+  return user_error(
+      "AWS_CONTAINER_CREDENTIALS_FULL_URI names {} by http; credentials come by https, or from this machine, "
+      "169.254.170.2 or 169.254.170.23",
+      host);
+}
+
 }  // namespace
 
 Result<Credentials> assume_web_identity(const WebIdentity& identity, const Environment& environment, HttpClient& http,
@@ -122,25 +137,6 @@ MaybeCredentials credentials_of_web_identity(const Environment& environment, Htt
 }
 
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
-namespace {
-
-// The token goes along: unencrypted to this machine only, and to where ECS and EKS have their agents.
-Result<void> check_agent(const std::string& url) {
-  auto parsed = parse_url(url);
-  if (!parsed.ok()) return user_error("AWS_CONTAINER_CREDENTIALS_FULL_URI: {}", parsed.error().what);
-  const auto& host = parsed->host;
-  const bool loopback = host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
-  const bool near = loopback || host == "localhost" || host == "[::1]" || host == "169.254.170.2" ||
-                    host == "169.254.170.23" || host == "[fd00:ec2::23]";
-  if (parsed->scheme == "https" || near) return {};
-  return user_error(
-      "AWS_CONTAINER_CREDENTIALS_FULL_URI names {} by http; credentials come by https, or from this machine, "
-      "169.254.170.2 or 169.254.170.23",
-      host);
-}
-
-}  // namespace
-
 MaybeCredentials credentials_of_container(const Environment& environment, HttpClient& http, Context& context) {
   HttpRequest request;
   if (auto relative = environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")) {

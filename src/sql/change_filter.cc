@@ -223,8 +223,7 @@ Result<std::shared_ptr<const ChangeFilter>> ChangeFilter::make(const SelectInfo&
     if (!drops_rows || output->GetFieldIndex(std::string(name)) >= 0) continue;
     return user_error(
         "a condition on changes, or a key that is not the source's, turns updates into inserts and deletes, which "
-        "needs "
-        "column '{}' under its own name; leave it out of the SELECT list, and it rides along",
+        "needs column '{}' under its own name; leave it out of the SELECT list, and it rides along",
         name);
   }
   for (const auto& field : output->fields()) out->sources_.push_back(source_of(*field, info, input));

@@ -247,8 +247,7 @@ class RowSelect : public RowTransform {
     return user_error(
         "{}: key column '{}' is not in the replica identity of the source, which does not say when it changes or which "
         "row is deleted; ALTER TABLE … REPLICA IDENTITY FULL there, name the columns of the identity as key, or say "
-        "mode "
-        ":= 'append'",
+        "mode := 'append'",
         select_->script->position(select_->statement.select_begin), output.field(own.front())->name());
   }
 

@@ -4,6 +4,8 @@ import pathlib
 import re
 import subprocess
 
+import pytest
+
 from services.process import need
 
 PROGRAM = pathlib.Path(os.environ.get("SLUICE_BINARY", "build/sluice")).parent / "tests/app_test"
@@ -25,6 +27,7 @@ def test_the_batteries_of_postgresql(postgres):
     passes(["postgresql", "postgresql_stream"], batteries, SLUICE_TEST_POSTGRES=postgres.url())
 
 
+@pytest.mark.xdist_group("kafka_batteries")  # takes as long as a third of the tests of the plain broker
 def test_the_batteries_of_kafka(kafka):
     batteries = ["SourceBattery", "SharedSourceBattery", "SinkBattery"]
     passes(["kafka", "kafka_stream"], batteries, SLUICE_TEST_KAFKA=kafka.url().rstrip("/"))

@@ -42,10 +42,8 @@ const std::vector<OptionSpec>& source_specs() {
        .kind = OptionKind::choice,
        .default_value = "plain",
        .doc = "What values are: rows; changes in Debezium's envelope; or rows under their keys (upsert), each in the "
-              "place of "
-              "the one before, and a message without a value deletes it. The last two become change rows with _op, _ts "
-              "and "
-              "_pos.",
+              "place of the one before, and a message without a value deletes it. The last two become change rows with "
+              "_op, _ts and _pos.",
        .scope = kSource,
        .choices = {"plain", "debezium", "upsert"}},
       {.name = "key",

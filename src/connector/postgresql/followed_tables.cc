@@ -16,8 +16,7 @@ Result<void> FollowedTables::check_server(Connection& connection) const {
   if (server.wal_level != "logical") {
     return user_error(
         "{}: changes cannot be followed with wal_level = {}; set wal_level = logical in postgresql.conf and restart "
-        "the "
-        "server",
+        "the server",
         connection.where(), server.wal_level);
   }
   if (!server.may_replicate) {

@@ -25,8 +25,7 @@ Result<void> check_identity(const SourceSettings& settings, const StreamIdentity
   if (now.timeline < then.timeline) {
     return refused(
         "{}: the server's timeline went back from {} to {}: it was restored from a backup, and what was delivered "
-        "may "
-        "not have happened there; 'sluice reset' the pipeline to copy the tables again",
+        "may not have happened there; 'sluice reset' the pipeline to copy the tables again",
         where, then.timeline, now.timeline);
   }
   if (!publications.contains(then.publication)) {

@@ -291,16 +291,15 @@ Result<void> await_writers(Context& context, Connection& connection, const std::
   if (tables.empty()) return {};
   constexpr Millis kPatience{10'000};
   constexpr Millis kLook{50};
-  auto rows = TRY(connection.query(fmt::format(
-      "SELECT coalesce(string_agg(DISTINCT quote_literal(virtualtransaction), ', '), "
-      "quote_literal('')) FROM "
-      "pg_catalog.pg_locks WHERE locktype = 'relation' AND granted AND mode IN ('RowExclusiveLock', "
-      "'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') AND pid IS DISTINCT FROM "
-      "pg_catalog.pg_backend_pid() AND database = (SELECT oid FROM "
-      "pg_catalog.pg_database WHERE datname = current_database()) AND relation IN (SELECT unnest(ARRAY[{0}]"
-      "::oid[]) UNION SELECT relid FROM unnest(ARRAY[{0}]::oid[]) AS root, pg_catalog.pg_partition_tree(root)"
-      ")",
-      fmt::join(tables, ", "))));
+  auto rows = TRY(connection.query(
+      fmt::format("SELECT coalesce(string_agg(DISTINCT quote_literal(virtualtransaction), ', '), quote_literal('')) "
+                  "FROM pg_catalog.pg_locks WHERE locktype = 'relation' AND granted "
+                  "AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
+                  "AND pid IS DISTINCT FROM pg_catalog.pg_backend_pid() "
+                  "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) "
+                  "AND relation IN (SELECT unnest(ARRAY[{0}]::oid[]) UNION SELECT relid "
+                  "FROM unnest(ARRAY[{0}]::oid[]) AS root, pg_catalog.pg_partition_tree(root))",
+                  fmt::join(tables, ", "))));
   const std::string writing =
       fmt::format("SELECT count(*) FROM pg_catalog.pg_locks WHERE virtualtransaction IN ({})", rows.text(0, 0));
   const auto until = context.clock.steady() + kPatience;
