@@ -336,6 +336,15 @@ message Orders {
   expect_error(from_arrow(*value_of(parse_columns("a INT[][]")), "X", nullptr), Fault::user, "no lists of lists");
 }
 
+TEST_F(ProtobufPayloadTest, WhatAWeakImportNamesNeedNotBeThere) {
+  auto schema = value_of(Schema::parse(
+      {"a.proto", R"(syntax = "proto2"; import weak "not_there.proto"; message M { optional int64 id = 1; })"}, {}));
+  EXPECT_EQ(value_of(schema->message("M"))->fields.size(), 1U);
+  EXPECT_TRUE(schema->imports().empty());
+  expect_error(Schema::parse({"a.proto", R"(syntax = "proto2"; import "not_there.proto"; message M {})"}, {}),
+               Fault::user, "not_there.proto");
+}
+
 TEST_F(ProtobufPayloadTest, RowsGoOutAndComeBack) {
   auto schema = value_of(parse_columns(
       "a BOOLEAN, b TINYINT, c UBIGINT, d FLOAT, e VARCHAR, f BLOB, g TIMESTAMPTZ, h INT[], i MAP(VARCHAR, BIGINT), "

@@ -53,7 +53,11 @@ class Files : public pb::compiler::SourceTree {
     return new pb::io::ArrayInputStream(found->second.data(), static_cast<int>(found->second.size()));
   }
   std::string GetLastErrorMessage() override { return "the file is not there"; }
-  [[nodiscard]] const std::string& text(const std::string& name) const { return texts_.at(name); }
+  // Null for a file that was not found: what a weak import names need not be there.
+  [[nodiscard]] const std::string* text(const std::string& name) const {
+    const auto found = texts_.find(name);
+    return found == texts_.end() ? nullptr : &found->second;
+  }
 
  private:
   [[nodiscard]] std::optional<std::string> find(const std::string& name) const {
@@ -230,8 +234,10 @@ class SchemaBuilder {
       const bool there =
           std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.name == import.name(); });
       if (there || known_proto(import.name()) || import.name() == kDescriptorProto) continue;
+      const auto* text = files.text(import.name());
+      if (text == nullptr) continue;
       add_imports(import, files);
-      schema_.imports_.push_back({import.name(), files.text(import.name())});
+      schema_.imports_.push_back({import.name(), *text});
     }
   }
 
