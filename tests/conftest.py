@@ -65,7 +65,7 @@ def sluice(tmp_path):
 
 # Servers that take seconds to start: all tests of one run in one worker.
 SLOW_TO_START = ["_kafka_cluster", "secure_kafka", "_proxied_kafka", "registry", "kafka_server"]
-MOST_USED = "kafka_server"  # in two: what one worker does alone at the end is what a whole run waits for
+MOST_USED, PARTS = "kafka_server", 3  # what one worker does alone at the end is what a whole run waits for
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -74,9 +74,19 @@ def pytest_collection_modifyitems(items):
     for item in items:
         server = next((name for name in SLOW_TO_START if name in item.fixturenames), None)
         if server is not None and item.get_closest_marker("xdist_group") is None:
-            half = zlib.crc32(item.path.name.encode()) % 2 if server == MOST_USED else ""
-            item.add_marker(pytest.mark.xdist_group(f"{server}{half}"))
+            part = zlib.crc32(item.nodeid.encode()) % PARTS if server == MOST_USED else ""
+            item.add_marker(pytest.mark.xdist_group(f"{server}{part}"))
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Servers end with the last test that needs them: a broker that idles still takes a few per cent of a core."""
+    for server in SLOW_TO_START:
+        needed = nextitem is None or server in nextitem.fixturenames  # the end of the session ends all
+        if server in item.fixturenames and not needed:
+            # By what pytest itself calls at the end of a scope; it has no public name.
+            item._fixtureinfo.name2fixturedefs[server][-1].finish(item._request)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -4,12 +4,14 @@ dead letters, which are files of the same epoch.
 As in test_matrix.py the points come from an undisturbed run. Judged by a read_committed consumer of confluent-kafka.
 """
 import collections
+import contextlib
 import json
 import signal
 import time
 
 import pytest
 from e2e.delivered import rows
+from e2e.kafka_feed import Committed
 from test_kafka_matrix import run_stream
 from test_matrix import visits_of
 
@@ -83,6 +85,22 @@ def test_every_row_arrives_once_wherever_the_process_dies(tmp_path, sluice, requ
                 assert error.args[0].code() == KafkaError.NOT_LEADER_FOR_PARTITION
                 time.sleep(0.05)
 
+    @contextlib.contextmanager
+    def arriving(topic):
+        """Asked again and again: one consumer, from when the topic is there."""
+        consumers = []
+
+        def look():
+            if not consumers and topic in kafka.admin.list_topics(timeout=10).topics:
+                consumers.append(Committed(kafka, topic, 2))
+            return consumers[0].look() if consumers else []
+
+        try:
+            yield look
+        finally:
+            for consumer in consumers:
+                consumer.close()
+
     def run(attempt, env):
         sluice.folder = tmp_path / attempt
         sluice.folder.mkdir(exist_ok=True)
@@ -91,7 +109,8 @@ def test_every_row_arrives_once_wherever_the_process_dies(tmp_path, sluice, requ
                f"SELECT id, v FROM {origin.call(attempt)} INSERT INTO {kafka.at(f'{base}-{attempt}', more)};")
         env = {**origin.env, **env}
         if stream:
-            return run_stream(sluice, sql, lambda: len(ids(attempt)) >= len(expected) and len(dead(attempt)) >= len(origin.bad), env)
+            with arriving(f"{base}-{attempt}") as arrived:
+                return run_stream(sluice, sql, lambda: len(arrived()) >= len(expected) and len(dead(attempt)) >= len(origin.bad), env)
         result = sluice.sql(sql, check=False, env=env)
         assert result.returncode in (0, -signal.SIGKILL), result.stderr
         return result.returncode

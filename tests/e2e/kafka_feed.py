@@ -43,3 +43,6 @@ class Committed:
         while messages := self.consumer.consume(5000, 0.2):
             self.ids += [json.loads(message.value())["id"] for message in messages if message.error() is None]
         return self.ids
+
+    def close(self):
+        self.consumer.close()

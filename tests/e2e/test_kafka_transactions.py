@@ -51,13 +51,15 @@ def group_offset(kafka, group, topic):
 @pytest.mark.parametrize("point", ["kafka.commit.before:3", "kafka.commit.rows:3", "kafka.commit.positions:3", "kafka.commit.after:3"])
 def test_a_groups_offset_is_what_was_delivered_wherever_the_process_dies(kafka, start, point):
     source, topic = kafka.make_topic(), kafka.make_topic()
-    kafka.produce(source, [json.dumps({"id": i}) for i in range(1000)])
-    reading = kafka.at(source, "columns := 'id BIGINT', instance_id := 'one', rate_limit := '2000 rows/s'")
-    sql = (f"CREATE STREAM {named(topic)} WITH (epoch_rows := 200, epoch_age := '100ms') AS SELECT id FROM {reading} "
+    reading = kafka.at(source, "columns := 'id BIGINT', instance_id := 'one'")
+    sql = (f"CREATE STREAM {named(topic)} WITH (epoch_age := '100ms') AS SELECT id FROM {reading} "
            f"INSERT INTO {kafka.at(topic)};")
     arrived = Committed(kafka, topic, 1)
     equal = lambda: len(arrived.look()) == group_offset(kafka, f"sluice_{named(topic)}", source)
     running = start("run", "-e", sql, env={"SLUICE_CRASH_AT": point})
+    for first in range(0, 1000, 250):  # at least an epoch for each: the third dies
+        kafka.produce(source, [json.dumps({"id": i}) for i in range(first, first + 250)])
+        wait_until(lambda: running.process.poll() is not None or len(arrived.look()) >= first + 250, "rows, or the end", 30)
     assert running.end()[0] == -signal.SIGKILL
     # A commit is decided a moment before its marks are in the partitions.
     wait_until(equal, "offset and rows to agree", 10)
