@@ -17,7 +17,7 @@ import pytest
 from services.process import DEPS, Server, free_port, need
 
 USER, PASSWORD = "postgres", "test-secret"
-# Changes of small transactions stream, too; nobody's data survives a power cut here.
+# Changes of small transactions stream, too; nobody's data survives a power cut here, and all of it is in one folder.
 SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -32,6 +32,9 @@ full_page_writes = off
 shared_buffers = 64MB
 max_connections = 60
 max_prepared_transactions = 0
+min_wal_size = 32MB
+max_wal_size = 128MB
+dynamic_shared_memory_type = mmap
 """
 _numbers = itertools.count(1)
 
