@@ -3,6 +3,8 @@
 #include <future>
 #include <thread>
 
+#include "base/heap.h"
+
 namespace sluice::kafka {
 namespace {
 
@@ -73,6 +75,9 @@ Client::~Client() {
 Result<std::unique_ptr<Client>> Client::open(rd_kafka_type_t type, const Cluster& cluster, const Properties& own,
                                              Log log, Callbacks callbacks) {
   TRY(load());
+  // Its threads allocate what ours free, and the other way round: five million messages into another topic peaked at
+  // 456 MB with a heap for each thread, at 254 MB with two.
+  use_few_heaps();
   std::unique_ptr<Client> client(new Client(cluster, std::move(log), std::move(callbacks)));
   Conf conf(api().conf_new());
   TRY(client->configure(conf.get(), own));

@@ -10,7 +10,7 @@ namespace sluice::kafka {
 namespace {
 
 constexpr int64_t kQueueMin = 2 << 20;
-constexpr int64_t kQueueMax = 32 << 20;
+constexpr int64_t kQueueMax = 16 << 20;
 
 class TransactionCommitter final : public Committer {
  public:
@@ -224,7 +224,7 @@ ProducerShape shape_of(const SinkSettings& settings, const TargetTopics& topics,
   ProducerShape shape;
   shape.transactional_id = settings.transactional_id;
   shape.transaction_timeout = settings.transaction_timeout;
-  shape.queue_bytes = std::clamp(memory_limit / 8, kQueueMin, kQueueMax);
+  shape.queue_bytes = std::clamp(memory_limit / 16, kQueueMin, kQueueMax);
   // librdkafka's own bounds are 1,000 and 1,000,000,000.
   shape.message_bytes_max = std::clamp<int64_t>(limits.largest, 1'000, 1'000'000'000);
   // A message that the queue cannot hold alone would wait for room for ever.

@@ -52,7 +52,7 @@ int64_t TopicSource::queue_bytes(const Context& context, size_t share) {
   // Around small messages librdkafka holds about twice as much again, and a fetch overshoots by megabytes.
   constexpr int64_t kMost = 16 << 20;
   constexpr int64_t kLeast = 1 << 20;
-  const int64_t all = context.memory.limit() / 32;
+  const int64_t all = context.memory.limit() / 16;
   return std::clamp(all / static_cast<int64_t>(std::max<size_t>(share, 1)), kLeast, kMost);
 }
 

@@ -13,7 +13,11 @@
 namespace sluice::kafka {
 namespace {
 
-constexpr int64_t kWaitBytes = 16 << 20;  // encoded while the epoch before is committed; then this one is to end
+// Encoded while the epoch before is committed. Then the lane waits for the turn of this one for a while before the
+// epoch is to end: cut whenever a commit took that long, epochs would be short and the brokers busy with commits.
+constexpr int64_t kWaitBytes = 16 << 20;
+constexpr Millis kTurnPatience{500};
+constexpr Millis kTurnStep{2};
 constexpr std::string_view kPayloadStart = R"({"part":)";
 
 class RecordWriter final : public Writer {
@@ -96,8 +100,20 @@ class RecordWriter final : public Writer {
     auto memory = context.memory.try_reserve(bytes);
     const bool has_memory = memory.has_value();
     if (has_memory) last.memory = *std::move(memory);
-    ack.wants_cut = !has_memory || waiting_bytes_ >= kWaitBytes;
+    ack.wants_cut = !has_memory || (waiting_bytes_ >= kWaitBytes && !TRY(gets_its_turn(context)));
     return {};
+  }
+
+  // Holds up to kWaitBytes of memory meanwhile, and no longer than kTurnPatience: others may need it to hand in theirs.
+  Result<bool> gets_its_turn(Context& context) {
+    const auto until = context.clock.steady() + kTurnPatience;
+    while (context.clock.steady() < until && !context.stop.stop_requested()) {
+      context.clock.sleep(kTurnStep, context.stop);
+      if (!TRY(delivery_.send(context, seat_, pieces_, &spare_))) continue;
+      waiting_bytes_ = 0;
+      return true;
+    }
+    return false;
   }
 
   static void reject(const Rows& rows, const TargetTopic& topic, const UnfitRow& bad, WriteAck& ack) {
