@@ -86,6 +86,8 @@ class Committer {
                                                          std::span<const Generation> spared);
   // Journal-decided: called after the intent is saved; makes everything visible; idempotent, goes forward only.
   // Target-decided: one transaction with rows and `upto`, compare-and-swap on `from`; Fault::refused when fenced off.
+  // It may be several, each with the rows of some splits and their positions: after an error, fence_and_load() says how
+  // far each split has come.
   virtual Result<void> commit(Context& context, std::span<const Prepared> prepared, const Positions& from,
                               const Positions& upto) = 0;
   // In place of commit() for an epoch, prepared by every lane, in which there was nothing, not even a position.

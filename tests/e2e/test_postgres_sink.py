@@ -245,6 +245,25 @@ def test_a_refused_row_without_dead_letters_names_row_and_constraint(sluice, pos
     assert ids(postgres) == []
 
 
+@pytest.mark.parametrize("limit, transactions", [(-1, 3), (1, 1)], ids=["", "of one connection"])
+def test_lanes_append_side_by_side_as_a_user_who_may_only_insert(sluice, postgres, limit, transactions):
+    role = f"writer_{postgres.name}"
+    postgres.execute("CREATE TABLE t (id bigint, note text)")
+    postgres.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT {limit}; GRANT INSERT ON t TO {role}; "
+                     f"GRANT CREATE ON DATABASE {postgres.name} TO {role}")
+    for part in range(3):
+        rows = "".join(f"{i},{'x' * 100}\n" for i in range(part * 50_000, (part + 1) * 50_000))
+        (sluice.folder / f"in{part}.csv").write_text("id,note\n" + rows)
+    try:
+        sluice.sql(f"CREATE TABLE p WITH (lanes := 3) AS SELECT * FROM file('in*.csv', split_bytes := '1MB') INSERT INTO "
+                   f"{postgres.at('t').replace('postgres:test-secret', f'{role}:x')};")
+        assert postgres.rows("SELECT count(*), count(DISTINCT id) FROM t") == [(150_000, 150_000)]
+        assert postgres.value("SELECT count(DISTINCT xmin::text) FROM t") == transactions
+        assert postgres.value("SELECT count(DISTINCT xmin::text) FROM sluice.positions") == transactions
+    finally:
+        postgres.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 def test_a_query_of_any_size_is_one_epoch(sluice, postgres):
     write_csv(sluice.folder, "1.csv", range(1000))
     sluice.sql(f"INSERT INTO {postgres.at('t')} SELECT a.id * 1000 + b.id AS id, repeat('x', 50) AS note FROM "

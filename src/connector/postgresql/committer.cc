@@ -44,16 +44,19 @@ class TransactionCommitter final : public Committer {
     crash_point("postgresql.commit.before");
     auto committed = [&]() -> Result<void> {
       auto work = TRY(delivery_.take(context, parts));
-      EpochTransaction& transaction = *work.transaction;
-      for (const auto* piece : work.rest) TRY(transaction.add(*piece));
-      TRY(transaction.finish_rows());
-      crash_point("postgresql.commit.rows");
-      if (!TRY(decide(transaction.connection(), from, upto))) return {};
-      if (!work.complete) {
-        return transient("{}: the rows of an epoch are gone with the transaction that held them",
-                         settings_.target.where);
+      // What the server has against a row is heard before anything is committed.
+      for (auto& share : work.shares) {
+        for (const auto* piece : share.rest) TRY(share.transaction->add(*piece));
+        TRY(share.transaction->finish_rows());
       }
-      return finish(context, transaction, upto);
+      crash_point("postgresql.commit.rows");
+      if (!work.complete) return must_be_here(*work.shares.front().transaction, from, upto);
+      const auto steps = TRY(steps_of(work.shares, from, upto));
+      for (size_t i = 0; i < steps.size(); ++i) {
+        if (i > 0) crash_point("postgresql.commit.some");
+        TRY(finish(context, *work.shares[i].transaction, steps[i]));
+      }
+      return {};
     }();
     // Whatever came of it, these rows are not sent again: after a failure they are read again.
     delivery_.forget(parts);
@@ -74,13 +77,12 @@ class TransactionCommitter final : public Committer {
   Result<void> truncate(Context& context, const TableId& table, const Positions& from, const Positions& upto) override {
     crash_point("postgresql.truncate.before");
     auto work = TRY(delivery_.take(context, {}));
-    EpochTransaction& transaction = *work.transaction;
+    EpochTransaction& transaction = *work.shares.front().transaction;
     const TableName name = settings_.table_for(table);
     if (TRY(table_exists(transaction.connection(), name))) {
       (void)TRY(transaction.connection().query("TRUNCATE " + name.quoted()));
     }
-    if (!TRY(decide(transaction.connection(), from, upto))) return {};
-    TRY(finish(context, transaction, upto));
+    TRY(finish(context, transaction, {from, upto}));
     crash_point("postgresql.truncate.after");
     return {};
   }
@@ -95,6 +97,39 @@ class TransactionCommitter final : public Committer {
     std::vector<uint64_t> parts;
     for (const auto& item : prepared) parts.push_back(TRY(part_of(item)));
     return parts;
+  }
+
+  // What one transaction moves.
+  struct Step {
+    Positions from;
+    Positions upto;
+  };
+  // The positions of the splits that a share has rows of go with them; all others with the first share.
+  [[nodiscard]] Result<std::vector<Step>> steps_of(const std::vector<Delivery::Share>& shares, const Positions& from,
+                                                   const Positions& upto) const {
+    std::vector<Step> steps(shares.size());
+    std::map<SplitId, size_t> share_of;
+    for (size_t i = 0; i < shares.size(); ++i) {
+      for (const auto& split : shares[i].splits) {
+        const bool is_first = share_of.emplace(split, i).second;
+        if (!is_first) return bug("{}: rows of split '{}' are in two transactions", settings_.target.where, split);
+      }
+      // Rows without a position would come again after a crash.
+      if (i > 0 && shares[i].splits.empty()) return bug("{}: rows of no split", settings_.target.where);
+    }
+    for (const auto& [split, position] : upto) {
+      const auto found = share_of.find(split);
+      Step& step = steps[found == share_of.end() ? 0 : found->second];
+      step.upto[split] = position;
+      if (auto before = from.find(split); before != from.end()) step.from[split] = before->second;
+    }
+    return steps;
+  }
+
+  // The rows are gone: not for the first time, or they never arrived.
+  Result<void> must_be_here(EpochTransaction& transaction, const Positions& from, const Positions& upto) const {
+    if (!TRY(decide(transaction.connection(), from, upto))) return {};
+    return transient("{}: the rows of an epoch are gone with the transaction that held them", settings_.target.where);
   }
 
   Result<void> check_fence(Connection& connection) const {
@@ -123,7 +158,8 @@ class TransactionCommitter final : public Committer {
     return error;
   }
 
-  Result<void> finish(Context& context, EpochTransaction& transaction, const Positions& upto) {
+  Result<void> finish(Context& context, EpochTransaction& transaction, const Step& step) {
+    if (!TRY(decide(transaction.connection(), step.from, step.upto))) return {};
     crash_point("postgresql.commit.inside");
     auto done = transaction.commit();
     if (done.ok()) {
@@ -131,7 +167,7 @@ class TransactionCommitter final : public Committer {
       return {};
     }
     if (done.error().fault != Fault::outcome_unknown) return done;
-    return look(context, upto, std::move(done).error());
+    return look(context, step.upto, std::move(done).error());
   }
 
   // The connection was lost on the way: the fence's row stays locked until the server has ended that transaction.

@@ -1,4 +1,5 @@
-// The one transaction of an epoch: rows, positions, and the check of both the fence and the old positions.
+// The end of an epoch's transactions, mostly one: rows, their positions, and the check of both the fence and the old
+// positions.
 #pragma once
 
 #include <memory>

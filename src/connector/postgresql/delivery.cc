@@ -9,7 +9,18 @@ namespace {
 
 constexpr Millis kStopCheck{100};
 constexpr Millis kTurnCheck{2};
-constexpr size_t kIdleSessions = 2;
+constexpr size_t kSideBySide = 4;  // transactions of an epoch: server processes that one run keeps busy
+constexpr size_t kIdleSessions = kSideBySide;
+
+// False: somebody else has it, and nobody waits for it, or the run is being stopped.
+Result<bool> acquire(Context& context, std::unique_lock<std::timed_mutex>& lock, bool patient) {
+  if (lock.try_lock()) return true;
+  if (!patient) return false;
+  while (!lock.try_lock_for(kStopCheck)) {
+    if (context.stop.stop_requested()) return cancelled();
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -21,7 +32,18 @@ void Delivery::enter(Seat* seat) {
 void Delivery::leave(Seat* seat) {
   std::lock_guard lock(mutex_);
   seats_.erase(seat);
-  if (seat->transaction_ != 0 && live_ != nullptr && live_->id == seat->transaction_) live_.reset();
+  if (seat->live_ != nullptr) end(seat->live_->id);
+}
+
+std::shared_ptr<Delivery::Live> Delivery::find(uint64_t transaction) const {
+  for (const auto& live : live_) {
+    if (live->id == transaction) return live;
+  }
+  return nullptr;
+}
+
+void Delivery::end(uint64_t transaction) {
+  std::erase_if(live_, [&](const auto& live) { return live->id == transaction; });
 }
 
 Result<TargetPtr> Delivery::target(Context& context, const TableId& table, const SchemaPtr& schema) {
@@ -62,18 +84,63 @@ int64_t Delivery::take_row_numbers(int64_t rows) {
 
 // Nobody may write an older epoch any more, and none may wait to be committed: rows of two open transactions could wait
 // for each other at a unique index, which the server cannot see.
-std::shared_ptr<Delivery::Live> Delivery::turn_of(const Seat& seat) {
+bool Delivery::has_turn(const Seat& seat) const {
   std::lock_guard lock(mutex_);
-  if (live_ != nullptr) return live_->epoch == seat.epoch_ ? live_ : nullptr;
+  if (!live_.empty()) return live_.front()->epoch == seat.epoch_;
   const bool older_writers =
       std::any_of(seats_.begin(), seats_.end(), [&](const Seat* other) { return other->epoch_ < seat.epoch_; });
   const bool older_parts =
       std::any_of(parts_.begin(), parts_.end(), [&](const auto& entry) { return entry.second.epoch < seat.epoch_; });
-  if (older_writers || older_parts) return nullptr;
-  live_ = std::make_shared<Live>();
-  live_->id = ++last_id_;
-  live_->epoch = seat.epoch_;
-  return live_;
+  return !older_writers && !older_parts;
+}
+
+// The seat has its turn, and the caller has opening_: transactions of its epoch may end, none can be added.
+Result<void> Delivery::take_place(Context& context, Seat& seat, const TargetTable& table, bool judged) {
+  bool beside = table.side_by_side && !judged && !settings_.many_tables();
+  bool open = false;
+  {
+    std::lock_guard lock(mutex_);
+    beside = beside && !replace_;  // the TRUNCATE of one would shut out the others
+    open = live_.empty() || (beside && live_.size() < kSideBySide);
+    if (!open) seat.live_ = live_[beside ? places_taken_++ % live_.size() : 0];
+    if (live_.empty()) beside = false;
+  }
+  if (!open) return {};
+  if (!beside) return open_first(context, seat, table);
+  if (TRY(open_beside(context, seat, table))) return {};
+  std::lock_guard lock(mutex_);
+  if (live_.empty()) return transient("{}: the epoch's transaction has failed", settings_.target.where);
+  seat.live_ = live_.front();
+  return {};
+}
+
+Result<void> Delivery::open_first(Context& context, Seat& seat, const TargetTable& table) {
+  auto transaction = TRY(begin(context));
+  // It has the lock that its COPY needs before another asks whether it gets that at once.
+  if (table.side_by_side) TRY(transaction->lock(table.name));
+  take_seat(seat, std::move(transaction));
+  return {};
+}
+
+// False: there is no further connection to be had, or somebody waits for a lock of the whole table. He waits for the
+// first transaction, and behind him another would wait: for ever, because the first one is committed only when every
+// lane has handed in its rows.
+Result<bool> Delivery::open_beside(Context& context, Seat& seat, const TargetTable& table) {
+  auto transaction = begin_somewhere(context);
+  if (!transaction.ok()) return context.stop.stop_requested() ? Result<bool>(cancelled()) : false;
+  if (!TRY(transaction.value()->lock_at_once(table.name))) return false;
+  take_seat(seat, std::move(transaction).value());
+  return true;
+}
+
+void Delivery::take_seat(Seat& seat, std::unique_ptr<EpochTransaction> transaction) {
+  auto live = std::make_shared<Live>();
+  live->epoch = seat.epoch_;
+  live->transaction = std::move(transaction);
+  std::lock_guard lock(mutex_);
+  live->id = ++last_id_;
+  live_.push_back(live);
+  seat.live_ = std::move(live);
 }
 
 std::optional<Session> Delivery::idle_session() {
@@ -108,26 +175,27 @@ Result<std::unique_ptr<EpochTransaction>> Delivery::begin(Context& context) {
   return transaction;
 }
 
-Result<EpochTransaction*> Delivery::transaction_of(Context& context, Live& live) {
-  if (live.failed) return transient("{}: the epoch's transaction has failed", settings_.target.where);
-  if (live.transaction == nullptr) live.transaction = TRY(begin(context));
+Result<EpochTransaction*> Delivery::transaction_of(Context& context, Live& live) const {
+  if (live.failed || live.transaction == nullptr) {
+    return transient("{}: the epoch's transaction has failed", settings_.target.where);
+  }
   live.transaction->connection().stop_waiting_on(context.stop);
   return live.transaction.get();
 }
 
 Result<bool> Delivery::send(Context& context, Seat& seat, Pieces& pieces, bool patient) {
   if (pieces.empty()) return true;
-  const auto live = turn_of(seat);
-  if (live == nullptr) return false;
-  std::unique_lock sending(live->sending, std::defer_lock);
-  if (!sending.try_lock() && !patient) return true;
-  while (!sending.owns_lock()) {
-    if (context.stop.stop_requested()) return cancelled();
-    (void)sending.try_lock_for(kStopCheck);
+  if (seat.live_ == nullptr) {
+    if (!has_turn(seat)) return false;
+    std::unique_lock opening(opening_, std::defer_lock);
+    if (!TRY(acquire(context, opening, patient))) return true;
+    TRY(take_place(context, seat, *pieces.front().table, false));
   }
-  seat.transaction_ = live->id;
+  Live& live = *seat.live_;
+  std::unique_lock sending(live.sending, std::defer_lock);
+  if (!TRY(acquire(context, sending, patient))) return true;
   auto sent = [&]() -> Result<void> {
-    auto* transaction = TRY(transaction_of(context, *live));
+    auto* transaction = TRY(transaction_of(context, live));
     while (!pieces.empty()) {
       TRY(transaction->add(pieces.front()));
       pieces.pop_front();
@@ -135,73 +203,90 @@ Result<bool> Delivery::send(Context& context, Seat& seat, Pieces& pieces, bool p
     crash_point("postgresql.rows.sent");
     return {};
   }();
-  live->failed = live->failed || !sent.ok();
+  live.failed = live.failed || !sent.ok();
   TRY(std::move(sent));
   return true;
 }
 
 Result<std::vector<RefusedRow>> Delivery::send_judged(Context& context, Seat& seat, const Piece& piece) {
-  auto live = turn_of(seat);
-  while (live == nullptr) {
-    if (!context.clock.sleep(kTurnCheck, context.stop)) return cancelled();
-    live = turn_of(seat);
+  if (seat.live_ == nullptr) {
+    while (!has_turn(seat)) {
+      if (!context.clock.sleep(kTurnCheck, context.stop)) return cancelled();
+    }
+    std::unique_lock opening(opening_, std::defer_lock);
+    (void)TRY(acquire(context, opening, true));
+    TRY(take_place(context, seat, *piece.table, true));
   }
-  std::unique_lock sending(live->sending, std::defer_lock);
-  while (!sending.try_lock_for(kStopCheck)) {
-    if (context.stop.stop_requested()) return cancelled();
-  }
-  seat.transaction_ = live->id;
+  Live& live = *seat.live_;
+  std::unique_lock sending(live.sending, std::defer_lock);
+  (void)TRY(acquire(context, sending, true));
   auto refused = [&]() -> Result<std::vector<RefusedRow>> {
-    auto judged = TRY(TRY(transaction_of(context, *live))->add_judged(piece));
+    auto judged = TRY(TRY(transaction_of(context, live))->add_judged(piece));
     crash_point("postgresql.rows.judged");
     return judged;
   }();
-  live->failed = live->failed || !refused.ok();
+  live.failed = live.failed || !refused.ok();
   return refused;
 }
 
-std::optional<uint64_t> Delivery::hand_in(Seat& seat, Pieces rest, Epoch epoch) {
+std::optional<uint64_t> Delivery::hand_in(Seat& seat, Pieces rest, std::set<SplitId> splits, Epoch epoch) {
   std::lock_guard lock(mutex_);
-  const uint64_t transaction = std::exchange(seat.transaction_, 0);
+  const auto live = std::exchange(seat.live_, nullptr);
   const Epoch ended = std::exchange(seat.epoch_, epoch + 1);
-  if (transaction == 0 && rest.empty()) return std::nullopt;
-  parts_[++last_id_] = {ended, transaction, std::move(rest)};
+  if (live == nullptr && rest.empty()) return std::nullopt;
+  parts_[++last_id_] = {ended, live == nullptr ? 0 : live->id, std::move(rest), std::move(splits)};
   return last_id_;
 }
 
 void Delivery::start_anew(bool replace) {
   std::lock_guard lock(mutex_);
-  live_.reset();
+  live_.clear();
   parts_.clear();
   idle_.clear();
   replace_ = replace;
 }
 
+std::vector<Delivery::Share> Delivery::shares_of(std::span<const uint64_t> parts) {
+  std::vector<Share> shares;
+  std::map<uint64_t, size_t> known;  // by Live::id
+  auto put = [](Part& part, Share& share) {
+    for (const auto& piece : part.rest) share.rest.push_back(&piece);
+    share.splits.insert(part.splits.begin(), part.splits.end());
+  };
+  for (const uint64_t id : parts) {
+    Part& part = parts_.at(id);
+    if (part.transaction == 0) continue;
+    const auto [share, is_new] = known.emplace(part.transaction, shares.size());
+    if (is_new) shares.push_back({std::move(find(part.transaction)->transaction), {}, {}});
+    put(part, shares[share->second]);
+  }
+  if (shares.empty()) shares.emplace_back();
+  for (const uint64_t id : parts) {
+    Part& part = parts_.at(id);
+    if (part.transaction == 0) put(part, shares.front());
+  }
+  return shares;
+}
+
 Result<Delivery::Work> Delivery::take(Context& context, std::span<const uint64_t> parts) {
   Work work;
-  uint64_t sent_into = 0;
   {
     std::lock_guard lock(mutex_);
-    for (const uint64_t id : parts) {
+    work.complete = std::all_of(parts.begin(), parts.end(), [&](uint64_t id) {
       auto found = parts_.find(id);
-      if (found == parts_.end()) {
-        work.complete = false;
-        continue;
-      }
-      if (found->second.transaction != 0) sent_into = found->second.transaction;
-      for (const auto& piece : found->second.rest) work.rest.push_back(&piece);
-    }
-    if (sent_into != 0 && work.complete) {
-      if (live_ == nullptr || live_->id != sent_into || live_->transaction == nullptr) {
-        work.complete = false;
-      } else {
-        work.transaction = std::move(live_->transaction);
-        live_.reset();
-      }
+      return found != parts_.end() && (found->second.transaction == 0 || find(found->second.transaction) != nullptr);
+    });
+    if (work.complete) {
+      work.shares = shares_of(parts);
+      live_.clear();
+    } else {
+      work.shares.emplace_back();
     }
   }
-  if (work.transaction == nullptr) work.transaction = TRY(begin(context));
-  work.transaction->connection().stop_waiting_on(context.stop);
+  for (auto& share : work.shares) {
+    if (share.transaction == nullptr) share.transaction = TRY(begin(context));
+    share.transaction->connection().stop_waiting_on(context.stop);
+  }
   return work;
 }
 
@@ -216,8 +301,7 @@ void Delivery::forget(std::span<const uint64_t> parts) {
   for (const uint64_t id : parts) {
     auto found = parts_.find(id);
     if (found == parts_.end()) continue;
-    const uint64_t transaction = found->second.transaction;
-    if (transaction != 0 && live_ != nullptr && live_->id == transaction) live_.reset();
+    end(found->second.transaction);
     parts_.erase(found);
   }
 }

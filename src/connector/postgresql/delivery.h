@@ -1,6 +1,10 @@
 // What the lanes and the commit thread of one sink share: epochs on their way to the target. The rows of the oldest
 // epoch that is not committed are sent into its open transaction while it is being written, so that an epoch may be
 // larger than the memory; those of the next wait, encoded, until it is their turn. Thread-safe.
+//
+// One server process takes rows in at half the rate that a lane has them ready. So an epoch is several transactions
+// where no row of one can wait for another's (TargetTable::side_by_side): each has the rows of some lanes, and the
+// positions of the splits they are of. See docs/decisions/0010-an-epoch-in-several-transactions.md.
 #pragma once
 
 #include <deque>
@@ -10,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "connector/postgresql/transaction.h"
@@ -18,6 +23,15 @@
 namespace sluice::postgresql {
 
 class Delivery {
+  // An open transaction of the epoch whose turn it is.
+  struct Live {
+    uint64_t id = 0;
+    Epoch epoch = 0;
+    std::timed_mutex sending;
+    std::unique_ptr<EpochTransaction> transaction;
+    bool failed = false;
+  };
+
  public:
   explicit Delivery(const SinkSettings& settings) : settings_(settings) {}
 
@@ -32,7 +46,7 @@ class Delivery {
    private:
     friend class Delivery;
     Epoch epoch_;
-    uint64_t transaction_ = 0;  // holds rows of this epoch; 0: none does
+    std::shared_ptr<Live> live_;  // holds its rows of this epoch; null: none does
     Delivery& delivery_;
   };
   using Pieces = std::deque<Piece>;
@@ -46,18 +60,22 @@ class Delivery {
   Result<bool> send(Context& context, Seat& seat, Pieces& pieces, bool patient);
   // Waits for the epoch's turn.
   Result<std::vector<RefusedRow>> send_judged(Context& context, Seat& seat, const Piece& piece);
-  // Ends the epoch for this writer; nothing when it wrote nothing.
-  std::optional<uint64_t> hand_in(Seat& seat, Pieces rest, Epoch epoch);
+  // Ends the epoch for this writer, whose rows were of `splits`; nothing when it wrote nothing.
+  std::optional<uint64_t> hand_in(Seat& seat, Pieces rest, std::set<SplitId> splits, Epoch epoch);
 
   // --- the sink ---
   void remember(const TableId& table, TargetPtr target);
   void forget_targets();  // their schemas changed: sessions and descriptions
 
   // --- the commit thread ---
-  struct Work {
+  struct Share {
     std::unique_ptr<EpochTransaction> transaction;  // open
     std::vector<const Piece*> rest;                 // of the handed-in parts, which stay until forget()
-    bool complete = true;                           // false: a part is gone, as after an earlier commit of it
+    std::set<SplitId> splits;                       // that its rows are of; no other share has rows of these
+  };
+  struct Work {
+    std::vector<Share> shares;  // at least one
+    bool complete = true;       // false: a part is gone, as after an earlier commit of it
   };
   // Begins with an empty table (if_exists := replace) until an epoch is committed.
   void start_anew(bool replace);
@@ -68,21 +86,21 @@ class Delivery {
  private:
   struct Part {
     Epoch epoch = 0;
-    uint64_t transaction = 0;
+    uint64_t transaction = 0;  // Live::id; 0: nothing was sent
     Pieces rest;
-  };
-  // The transaction of the epoch whose turn it is.
-  struct Live {
-    uint64_t id = 0;
-    Epoch epoch = 0;
-    std::timed_mutex sending;
-    std::unique_ptr<EpochTransaction> transaction;  // null: not begun
-    bool failed = false;
+    std::set<SplitId> splits;
   };
   void enter(Seat* seat);
   void leave(Seat* seat);
-  std::shared_ptr<Live> turn_of(const Seat& seat);
-  Result<EpochTransaction*> transaction_of(Context& context, Live& live);
+  [[nodiscard]] bool has_turn(const Seat& seat) const;
+  Result<void> take_place(Context& context, Seat& seat, const TargetTable& table, bool judged);
+  Result<void> open_first(Context& context, Seat& seat, const TargetTable& table);
+  Result<bool> open_beside(Context& context, Seat& seat, const TargetTable& table);
+  void take_seat(Seat& seat, std::unique_ptr<EpochTransaction> transaction);
+  [[nodiscard]] std::shared_ptr<Live> find(uint64_t transaction) const;
+  void end(uint64_t transaction);
+  std::vector<Share> shares_of(std::span<const uint64_t> parts);
+  Result<EpochTransaction*> transaction_of(Context& context, Live& live) const;
   std::optional<Session> idle_session();
   Result<std::unique_ptr<EpochTransaction>> begin_somewhere(Context& context);
   Result<std::unique_ptr<EpochTransaction>> begin(Context& context);
@@ -91,9 +109,11 @@ class Delivery {
   std::mutex targets_mutex_;  // one table is opened at a time
   std::map<TableId, TargetPtr> targets_;
 
-  std::mutex mutex_;  // of everything below
+  std::timed_mutex opening_;  // one transaction is opened at a time
+  mutable std::mutex mutex_;  // of everything below
   std::set<Seat*> seats_;
-  std::shared_ptr<Live> live_;
+  std::vector<std::shared_ptr<Live>> live_;
+  size_t places_taken_ = 0;
   std::map<uint64_t, Part> parts_;
   std::vector<Session> idle_;
   uint64_t last_id_ = 0;

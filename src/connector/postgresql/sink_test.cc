@@ -2,6 +2,8 @@
 // one. tests/e2e/test_postgres_sink.py runs it with a server of its own.
 #include "connector/postgresql/sink.h"
 
+#include <thread>
+
 #include <arrow/api.h>
 #include <arrow/json/from_string.h>
 
@@ -135,6 +137,19 @@ class PostgresSinkTest : public testing::Test {
       arrays.push_back(*arrow::json::ArrayFromJSONString(schema->field(i)->type(), columns.at(static_cast<size_t>(i))));
     }
     return arrow::RecordBatch::Make(schema, arrays[0]->length(), arrays);
+  }
+  static SchemaPtr big_schema() {
+    return arrow::schema({arrow::field("id", arrow::int64()), arrow::field("note", arrow::utf8())});
+  }
+  // 20,000 rows of 100 bytes.
+  static BatchPtr big_batch(int64_t first_id) {
+    constexpr int64_t kRows = 20'000;
+    arrow::Int64Builder ids;
+    arrow::StringBuilder notes;
+    for (int64_t i = 0; i < kRows; ++i) {
+      EXPECT_TRUE(ids.Append(first_id + i).ok() && notes.Append(std::string(100, 'x')).ok());
+    }
+    return arrow::RecordBatch::Make(big_schema(), kRows, {*ids.Finish(), *notes.Finish()});
   }
   static SchemaPtr changes(bool toast = false) {
     arrow::FieldVector fields{arrow::field("id", arrow::int64()), arrow::field("a", arrow::utf8()),
@@ -280,15 +295,95 @@ TEST_F(PostgresSinkTest, WhatALaneSentAndNeverHandedInIsUndone) {
   EXPECT_THAT(query("SELECT * FROM " + table()), ElementsAre("3"));
 }
 
+// Two lanes with 2 MB of rows each, which are sent before the epoch ends.
+class PostgresLanesTest : public PostgresSinkTest {
+ protected:
+  void start_two(const Options& options = {}) {
+    run_ = start(options, big_schema());
+    other_ = value_of(run_.sink->create_writer(context_, {"battery", 1, generation_, {}}));
+  }
+  void write(Writer& writer, const std::string& split, int64_t first_id) {
+    Rows rows;
+    rows.batch = big_batch(first_id);
+    rows.progress = {{split, {"1"}}};
+    value_of(writer.write(context_, rows));
+  }
+  void write_both() {
+    write(*run_.writer, "a", 0);
+    write(*other_, "b", 1'000'000);
+  }
+  Result<void> commit() {
+    auto prepared = value_of(run_.writer->prepare(context_, 1));
+    for (auto& part : value_of(other_->prepare(context_, 1))) prepared.push_back(std::move(part));
+    return run_.committer->commit(context_, prepared, {}, {{"a", {"1"}}, {"b", {"2"}}, {"c", {"3"}}});
+  }
+  [[nodiscard]] std::vector<std::string> rows_and_transactions() const {
+    return query("SELECT count(*), count(DISTINCT id), count(DISTINCT xmin::text) FROM " + table());
+  }
+  static std::vector<std::string> positions() {
+    return query("SELECT split, position FROM sluice.positions ORDER BY 1");
+  }
+
+  Run run_;
+  std::unique_ptr<Writer> other_;
+};
+
+TEST_F(PostgresLanesTest, EachHasATransactionWhereNoRowCanWaitForAnother) {
+  start_two();
+  write_both();
+  expect_ok(commit());
+  EXPECT_THAT(rows_and_transactions(), ElementsAre("40000|40000|2"));
+  EXPECT_THAT(positions(), ElementsAre("a|1", "b|2", "c|3"));
+  EXPECT_THAT(query("SELECT split, xmin = (SELECT xmin FROM " + table() +
+                    " WHERE id = 0) FROM sluice.positions ORDER BY split"),
+              ElementsAre("a|t", "b|f", "c|t"));
+}
+
+TEST_F(PostgresLanesTest, TheyShareOneWhereRowsMayWaitForEachOther) {
+  query("CREATE TABLE " + table() + "_of (id bigint PRIMARY KEY); INSERT INTO " + table() +
+        "_of SELECT generate_series(0, 2000000)");
+  for (const std::string& rule : {std::string("UNIQUE"), "REFERENCES " + table() + "_of"}) {
+    query("DROP TABLE IF EXISTS " + table() + "; DROP SCHEMA IF EXISTS sluice CASCADE");
+    query("CREATE TABLE " + table() + " (id bigint " + rule + ", note text)");
+    start_two();
+    write_both();
+    expect_ok(commit());
+    EXPECT_THAT(rows_and_transactions(), ElementsAre("40000|40000|1")) << rule;
+  }
+}
+
+// Whoever wants the whole table waits for the first transaction, and would have the second one wait for him.
+TEST_F(PostgresLanesTest, TheyShareOneWhileSomebodyWaitsForTheTable) {
+  start_two();
+  write(*run_.writer, "a", 0);
+  std::thread waiting([this] { query("ALTER TABLE " + table() + " ADD COLUMN new integer DEFAULT 7"); });
+  while (query("SELECT FROM pg_locks WHERE relation = '" + table() + "'::regclass AND NOT granted").empty()) {
+    std::this_thread::sleep_for(Millis(5));
+  }
+  write(*other_, "b", 1'000'000);
+  expect_ok(commit());
+  waiting.join();
+  EXPECT_THAT(rows_and_transactions(), ElementsAre("40000|40000|1"));
+  EXPECT_THAT(query("SELECT DISTINCT new FROM " + table()), ElementsAre("7"));
+}
+
+TEST_F(PostgresLanesTest, NothingHappensWhenOneOfThemIsCut) {
+  start_two();
+  write_both();
+  EXPECT_THAT(query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state <> 'idle' AND pid = (SELECT "
+                    "max(pid) FROM pg_locks WHERE relation = '" +
+                    table() + "'::regclass)"),
+              ElementsAre("t"));
+  expect_error(commit(), Fault::transient, "");
+  EXPECT_THAT(query("SELECT FROM " + table()), IsEmpty());
+  EXPECT_THAT(positions(), IsEmpty());
+}
+
 TEST_F(PostgresSinkTest, AnEpochLargerThanTheMemoryIsSentWhileItIsWritten) {
   TestContext poor("battery", 1 << 20);
-  auto schema = arrow::schema({arrow::field("id", arrow::int64()), arrow::field("note", arrow::utf8())});
-  auto run = start({}, schema);
-  arrow::Int64Builder ids;
-  arrow::StringBuilder notes;
-  for (int i = 0; i < 20'000; ++i) ASSERT_TRUE(ids.Append(i).ok() && notes.Append(std::string(100, 'x')).ok());
+  auto run = start({}, big_schema());
   Rows rows;
-  rows.batch = arrow::RecordBatch::Make(schema, 20'000, {*ids.Finish(), *notes.Finish()});
+  rows.batch = big_batch(0);
   for (int i = 0; i < 10; ++i) EXPECT_FALSE(value_of(run.writer->write(poor, rows)).wants_cut);
   EXPECT_THAT(query("SELECT count(*) FROM " + table()), ElementsAre("0"));
   auto prepared = value_of(run.writer->prepare(poor, 1));

@@ -5,12 +5,25 @@ namespace {
 
 // The server tells of a bad row only when a COPY ends: not too late.
 constexpr size_t kCopyBytes = 64 << 20;
+constexpr std::string_view kLockNotAvailable = "55P03";
 
 }  // namespace
 
 Result<std::unique_ptr<EpochTransaction>> EpochTransaction::begin(Session session) {
   (void)TRY(session.connection->query(std::string(kBeginTransaction)));
   return std::unique_ptr<EpochTransaction>(new EpochTransaction(std::move(session)));
+}
+
+Result<void> EpochTransaction::lock(const TableName& table) {
+  (void)TRY(connection().query(fmt::format("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE", table.quoted())));
+  return {};
+}
+
+Result<bool> EpochTransaction::lock_at_once(const TableName& table) {
+  auto locked = connection().query(fmt::format("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE NOWAIT", table.quoted()));
+  if (locked.ok()) return true;
+  if (connection().sqlstate() == kLockNotAvailable) return false;
+  return std::move(locked).error();
 }
 
 Result<void> EpochTransaction::ensure_stage(const TargetTable& table) {

@@ -30,6 +30,10 @@ class EpochTransaction {
  public:
   static Result<std::unique_ptr<EpochTransaction>> begin(Session session);
 
+  // The lock a COPY into the table takes. At once: false when that is not to be had without waiting, or when somebody
+  // waits for one that excludes it; the transaction is of no use then.
+  Result<void> lock(const TableName& table);
+  Result<bool> lock_at_once(const TableName& table);
   // Sends rows on. What the server thinks of them may be heard later: here, or in finish_rows().
   Result<void> add(const Piece& piece);
   // Sends rows and finds those that the table refuses, by halving; the others are in.

@@ -27,6 +27,7 @@ class RowWriter final : public Writer {
   Result<WriteAck> write(Context& context, const Rows& rows) override {
     WriteAck ack;
     if (rows.batch == nullptr || rows.batch->num_rows() == 0) return ack;
+    for (const auto& step : rows.progress) splits_.insert(step.split);
     const TableId id = table_ == TableId{} && settings_.many_tables() ? rows.table : table_;
     auto target = TRY(delivery_.target(context, id, rows.batch->schema()));
     if (judges_) {
@@ -48,7 +49,7 @@ class RowWriter final : public Writer {
   Result<std::vector<Prepared>> prepare(Context&, Epoch epoch) override {
     std::vector<Prepared> prepared;
     waiting_bytes_ = 0;
-    const auto part = delivery_.hand_in(seat_, std::exchange(pieces_, {}), epoch);
+    const auto part = delivery_.hand_in(seat_, std::exchange(pieces_, {}), std::exchange(splits_, {}), epoch);
     const int64_t rows = std::exchange(rows_, 0);
     const int64_t bytes = std::exchange(bytes_, 0);
     if (part.has_value()) prepared.push_back({payload_of(*part), rows, bytes, 0});
@@ -129,6 +130,7 @@ class RowWriter final : public Writer {
   const bool judges_;
   Delivery::Seat seat_;
   Delivery::Pieces pieces_;
+  std::set<SplitId> splits_;  // of the epoch's rows
   size_t waiting_bytes_ = 0;  // of memory, in pieces_
   int64_t rows_ = 0;          // of the epoch
   int64_t bytes_ = 0;         // … as sent
