@@ -73,11 +73,12 @@ if(SLUICE_MOLD)
 endif()
 
 # ccache is told here rather than by the Makefile, so that a plain cmake build and every clone share one cache.
-# BASEDIR and NOHASHDIR let a second clone hit; the sloppiness is what ccache needs to cache precompiled headers.
+# BASEDIR and NOHASHDIR let a second clone hit, in whatever language its compiler speaks; the other sloppiness is what
+# ccache needs to cache precompiled headers.
 find_program(SLUICE_CCACHE ccache)
 if(SLUICE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
-    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${SLUICE_CCACHE}")
+    CCACHE_SLOPPINESS=pch_defines,time_macros,locale,include_file_mtime,include_file_ctime "${SLUICE_CCACHE}")
 endif()
 # clang is given its precompiled header by absolute path, which ccache cannot make relative: no clone would ever hit.
 if(SLUICE_PCH AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -8,6 +8,7 @@
 #     [TEST_LIBS <target> …]  more third-party targets only the tests use
 #     [ALONE a.cc …]          of SOURCES: compiled each by itself (other flags, other instruction sets)
 #     [THREADED]              its tests start threads: TSan runs these, and only these
+#     [SHARDS n]              its tests wait a lot: ctest runs them as so many processes
 #     [NOPCH])                compile without the precompiled header
 #   sluice_app(SOURCES main.cc … DEPS <folder> … [LIBS …])   the executable build/sluice
 #   sluice_fuzz(<name> SOURCES a.cc … [DEPS …] [LIBS …])     a libFuzzer executable in <build>/fuzz/
@@ -112,7 +113,7 @@ endfunction()
 add_custom_target(threaded_tests)
 
 function(sluice_library folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "NOPCH;THREADED" "LAYER" "SOURCES;ALONE;DEPS;LIBS;TESTS;TEST_DEPS;TEST_LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NOPCH;THREADED" "LAYER;SHARDS" "SOURCES;ALONE;DEPS;LIBS;TESTS;TEST_DEPS;TEST_LIBS")
   if(arg_UNPARSED_ARGUMENTS OR NOT DEFINED arg_LAYER)
     message(FATAL_ERROR "sluice_library(${folder}): LAYER is required; not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
@@ -155,13 +156,25 @@ function(sluice_library folder)
     sluice_link(${test} PRIVATE ${arg_TEST_DEPS})
     # The tests' own folder may use anything below it, and test batteries (port/conformance) beside that.
     set_property(GLOBAL PROPERTY SLUICE_LAYER_${test} ${arg_LAYER})
-    add_test(NAME ${test} COMMAND ${test} --gtest_brief=1 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
     set(labels unit)
     if(arg_THREADED)
       list(APPEND labels threads)
       add_dependencies(threaded_tests ${test})
     endif()
-    set_tests_properties(${test} PROPERTIES LABELS "${labels}" TIMEOUT 300 ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT}")
+    set(shards 1)
+    if(arg_SHARDS)
+      set(shards ${arg_SHARDS})
+    endif()
+    foreach(shard RANGE 1 ${shards})
+      set(name ${test})
+      if(shards GREATER 1)
+        string(APPEND name _${shard}_of_${shards})
+      endif()
+      math(EXPR index "${shard} - 1")
+      add_test(NAME ${name} COMMAND ${test} --gtest_brief=1 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+      set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 300
+        ENVIRONMENT "${SLUICE_TEST_ENVIRONMENT};GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${index}")
+    endforeach()
   endif()
 endfunction()
 

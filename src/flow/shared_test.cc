@@ -309,7 +309,7 @@ TEST_P(SharedPipelineKill, LosesAndDoublesNothing) {
                       [environment] { return conformance::run_test_in_child("SharedPipelineChild.*", environment); });
   };
   auto all_delivered = [&] { return delivered(folder.path(), into).size() >= expected_rows(group); };
-  auto first = start(point + ":6");
+  auto first = start(point + ":3");  // early: on a busy machine the other one may read nearly everything
   EXPECT_TRUE(eventually([&] { return !delivered(folder.path(), into).empty(); }));
   auto second = start("");
   const bool died = eventually([&] { return first.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
