@@ -84,16 +84,22 @@ def report(name, workload, runs):
     return {"medians": medians, "runs": runs, "verdicts": judged}
 
 
-def keep(name, rows, results):
-    folder = ROOT / "bench" / "results"
-    folder.mkdir(exist_ok=True)
+def kept(name, rows):
+    """The file of that name, and what it holds."""
     date = time.strftime("%Y-%m-%d")
-    file = folder / f"{date}-{name}.json"
+    file = ROOT / "bench" / "results" / f"{date}-{name}.json"
     machine = {"cores": os.cpu_count(), "kernel": platform.release(), "rows": rows, "date": date}
-    known = json.loads(file.read_text()) if file.exists() else {"workloads": {}}
-    if known.get("machine", machine) != machine:
+    known = json.loads(file.read_text()) if file.exists() else {"machine": machine, "workloads": {}}
+    if known["machine"] != machine:
         raise SystemExit(f"{file} was measured otherwise ({known['machine']}); choose another name")
-    file.write_text(json.dumps({"machine": machine, "workloads": known["workloads"] | results}, indent=1) + "\n")
+    return file, known
+
+
+def keep(name, rows, results):
+    file, known = kept(name, rows)
+    file.parent.mkdir(exist_ok=True)
+    known["workloads"] |= results
+    file.write_text(json.dumps(known, indent=1) + "\n")
 
 
 def main():
@@ -106,6 +112,8 @@ def main():
     known = workloads(arguments.rows)
     if unknown := set(arguments.names) - set(known):
         parser.error(f"there is no workload {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    if arguments.keep:
+        kept(arguments.keep, arguments.rows)  # what cannot be kept is not measured
     for name in arguments.names or known:
         workload = known[name]
         for path in workload["input"]:
