@@ -20,7 +20,9 @@ class Running:
         """It has taken SIGTERM over: before that the signal ends it as it ends any program."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         blocked = int(status.split("SigBlk:")[1].split()[0], 16)
-        return blocked >> (signal.SIGTERM - 1) & 1 == 1
+        is_blocked = lambda number: blocked >> (number - 1) & 1 == 1
+        # While a thread is started all signals are blocked, for a moment.
+        return is_blocked(signal.SIGTERM) and not is_blocked(signal.SIGUSR2)
 
     def end(self, timeout=30):
         """(exit code, stderr) once it has ended by itself."""
