@@ -4,13 +4,14 @@ As in test_matrix.py the points come from an undisturbed run. Judged by pyarrow,
 """
 import collections
 import json
-import pathlib
 import signal
 import time
 
 import pyarrow.parquet as pq
 import pytest
 from test_matrix import visits_of
+
+from services.process import listens
 
 ROWS = 3000
 EXPECTED = list(range(ROWS))
@@ -42,12 +43,6 @@ class Sink:
             return [row[0] for row in self.database.rows(f"SELECT id FROM sink_{attempt}")]
         return [number for path in sorted((folder / "out").rglob("*.parquet")) if not path.name.startswith(".")
                 for number in pq.read_table(path).column("id").to_pylist()]
-
-
-def listens(process):
-    blocked = int(pathlib.Path(f"/proc/{process.pid}/status").read_text().split("SigBlk:")[1].split()[0], 16)
-    # Not all of them: pthread_create() blocks every signal for a moment.
-    return blocked >> (signal.SIGTERM - 1) & 1 == 1 and blocked >> (signal.SIGUSR1 - 1) & 1 == 0
 
 
 def run_stream(sluice, sql, done, env):

@@ -1,10 +1,11 @@
 """Pipelines that run in the background, and what they delivered as others read it."""
-import pathlib
 import signal
 import time
 
 import pytest
 from delivered import wait_until
+
+from services.process import listens
 
 
 class Running:
@@ -17,12 +18,7 @@ class Running:
         self.process.send_signal(number)
 
     def listens(self):
-        """It has taken SIGTERM over: before that the signal ends it as it ends any program."""
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        blocked = int(status.split("SigBlk:")[1].split()[0], 16)
-        is_blocked = lambda number: blocked >> (number - 1) & 1 == 1
-        # While a thread is started all signals are blocked, for a moment.
-        return is_blocked(signal.SIGTERM) and not is_blocked(signal.SIGUSR2)
+        return listens(self.process)
 
     def end(self, timeout=30):
         """(exit code, stderr) once it has ended by itself."""

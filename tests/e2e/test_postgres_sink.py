@@ -245,7 +245,7 @@ def test_a_refused_row_without_dead_letters_names_row_and_constraint(sluice, pos
     assert ids(postgres) == []
 
 
-@pytest.mark.parametrize("limit, transactions", [(-1, 3), (1, 1)], ids=["", "of one connection"])
+@pytest.mark.parametrize("limit, transactions", [(-1, (2, 3)), (1, (1,))], ids=["", "of one connection"])
 def test_lanes_append_side_by_side_as_a_user_who_may_only_insert(sluice, postgres, limit, transactions):
     role = f"writer_{postgres.name}"
     postgres.execute("CREATE TABLE t (id bigint, note text)")
@@ -258,8 +258,10 @@ def test_lanes_append_side_by_side_as_a_user_who_may_only_insert(sluice, postgre
         sluice.sql(f"CREATE TABLE p WITH (lanes := 3) AS SELECT * FROM file('in*.csv', split_bytes := '1MB') INSERT INTO "
                    f"{postgres.at('t').replace('postgres:test-secret', f'{role}:x')};")
         assert postgres.rows("SELECT count(*), count(DISTINCT id) FROM t") == [(150_000, 150_000)]
-        assert postgres.value("SELECT count(DISTINCT xmin::text) FROM t") == transactions
-        assert postgres.value("SELECT count(DISTINCT xmin::text) FROM sluice.positions") == transactions
+        # On a busy machine a lane may get nothing to read.
+        seen = postgres.value("SELECT count(DISTINCT xmin::text) FROM t")
+        assert seen in transactions
+        assert postgres.value("SELECT count(DISTINCT xmin::text) FROM sluice.positions") == seen
     finally:
         postgres.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 

@@ -12,7 +12,7 @@ constexpr Millis kTurnCheck{2};
 constexpr size_t kSideBySide = 4;  // transactions of an epoch: server processes that one run keeps busy
 constexpr size_t kIdleSessions = kSideBySide;
 
-// False: somebody else has it, and nobody waits for it, or the run is being stopped.
+// False: somebody else has it, and `patient` is not said. Fault::cancelled: the run is stopped while it waits.
 Result<bool> acquire(Context& context, std::unique_lock<std::timed_mutex>& lock, bool patient) {
   if (lock.try_lock()) return true;
   if (!patient) return false;

@@ -31,8 +31,8 @@ int in_fork(Body body) {
 inline int run_test_in_child(const std::string& test, const std::map<std::string, std::string>& environment) {
   pid_t child = ::fork();
   if (child == 0) {
-    for (const char* shard : {"GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX"})
-      ::unsetenv(shard);  // it may be of another one
+    // The test may be one of another shard.
+    for (const char* name : {"GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX"}) ::unsetenv(name);
     for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
     const std::string filter = "--gtest_filter=" + test;
     ::execl("/proc/self/exe", "test", filter.c_str(), "--gtest_also_run_disabled_tests", "--gtest_brief=1", nullptr);
