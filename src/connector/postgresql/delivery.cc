@@ -96,17 +96,19 @@ bool Delivery::has_turn(const Seat& seat) const {
 
 // The seat has its turn, and the caller has opening_: transactions of its epoch may end, none can be added.
 Result<void> Delivery::take_place(Context& context, Seat& seat, const TargetTable& table, bool judged) {
-  bool beside = table.side_by_side && !judged && !settings_.many_tables();
+  bool beside = !table.upsert && !judged && !settings_.many_tables();
+  bool first = false;
   bool open = false;
   {
     std::lock_guard lock(mutex_);
     beside = beside && !replace_;  // the TRUNCATE of one would shut out the others
-    open = live_.empty() || (beside && live_.size() < kSideBySide);
-    if (!open) seat.live_ = live_[beside ? places_taken_++ % live_.size() : 0];
-    if (live_.empty()) beside = false;
+    first = live_.empty();
+    const bool joins = !first && beside && live_.front()->admits_others;
+    open = first || (joins && live_.size() < kSideBySide);
+    if (!open) seat.live_ = live_[joins ? places_taken_++ % live_.size() : 0];
   }
   if (!open) return {};
-  if (!beside) return open_first(context, seat, table);
+  if (first) return open_first(context, seat, table, beside);
   if (TRY(open_beside(context, seat, table))) return {};
   std::lock_guard lock(mutex_);
   if (live_.empty()) return transient("{}: the epoch's transaction has failed", settings_.target.where);
@@ -114,11 +116,11 @@ Result<void> Delivery::take_place(Context& context, Seat& seat, const TargetTabl
   return {};
 }
 
-Result<void> Delivery::open_first(Context& context, Seat& seat, const TargetTable& table) {
+// It has the lock that its COPY needs before another asks whether it gets that at once.
+Result<void> Delivery::open_first(Context& context, Seat& seat, const TargetTable& table, bool may_admit) {
   auto transaction = TRY(begin(context));
-  // It has the lock that its COPY needs before another asks whether it gets that at once.
-  if (table.side_by_side) TRY(transaction->lock(table.name));
-  take_seat(seat, std::move(transaction));
+  const bool admits_others = may_admit && TRY(transaction->lock(table.name));
+  take_seat(seat, std::move(transaction), admits_others);
   return {};
 }
 
@@ -129,14 +131,15 @@ Result<bool> Delivery::open_beside(Context& context, Seat& seat, const TargetTab
   auto transaction = begin_somewhere(context);
   if (!transaction.ok()) return context.stop.stop_requested() ? Result<bool>(cancelled()) : false;
   if (!TRY(transaction.value()->lock_at_once(table.name))) return false;
-  take_seat(seat, std::move(transaction).value());
+  take_seat(seat, std::move(transaction).value(), true);
   return true;
 }
 
-void Delivery::take_seat(Seat& seat, std::unique_ptr<EpochTransaction> transaction) {
+void Delivery::take_seat(Seat& seat, std::unique_ptr<EpochTransaction> transaction, bool admits_others) {
   auto live = std::make_shared<Live>();
   live->epoch = seat.epoch_;
   live->transaction = std::move(transaction);
+  live->admits_others = admits_others;
   std::lock_guard lock(mutex_);
   live->id = ++last_id_;
   live_.push_back(live);

@@ -3,7 +3,7 @@
 // larger than the memory; those of the next wait, encoded, until it is their turn. Thread-safe.
 //
 // One server process takes rows in at half the rate that a lane has them ready. So an epoch is several transactions
-// where no row of one can wait for another's (TargetTable::side_by_side): each has the rows of some lanes, and the
+// where no row of one can wait for another's (EpochTransaction::lock): each has the rows of some lanes, and the
 // positions of the splits they are of. See docs/decisions/0010-an-epoch-in-several-transactions.md.
 #pragma once
 
@@ -29,6 +29,7 @@ class Delivery {
     Epoch epoch = 0;
     std::timed_mutex sending;
     std::unique_ptr<EpochTransaction> transaction;
+    bool admits_others = false;  // beside it; the first one decides
     bool failed = false;
   };
 
@@ -94,9 +95,9 @@ class Delivery {
   void leave(Seat* seat);
   [[nodiscard]] bool has_turn(const Seat& seat) const;
   Result<void> take_place(Context& context, Seat& seat, const TargetTable& table, bool judged);
-  Result<void> open_first(Context& context, Seat& seat, const TargetTable& table);
+  Result<void> open_first(Context& context, Seat& seat, const TargetTable& table, bool may_admit);
   Result<bool> open_beside(Context& context, Seat& seat, const TargetTable& table);
-  void take_seat(Seat& seat, std::unique_ptr<EpochTransaction> transaction);
+  void take_seat(Seat& seat, std::unique_ptr<EpochTransaction> transaction, bool admits_others);
   [[nodiscard]] std::shared_ptr<Live> find(uint64_t transaction) const;
   void end(uint64_t transaction);
   std::vector<Share> shares_of(std::span<const uint64_t> parts);

@@ -352,6 +352,19 @@ TEST_F(PostgresLanesTest, TheyShareOneWhereRowsMayWaitForEachOther) {
   }
 }
 
+TEST_F(PostgresLanesTest, TheyShareOneAsSoonAsTheTableHasAUniqueIndex) {
+  start_two();
+  write_both();
+  expect_ok(commit());
+  query("CREATE UNIQUE INDEX ON " + table() + " (id)");
+  write(*run_.writer, "a", 2'000'000);
+  write(*other_, "b", 3'000'000);
+  auto prepared = value_of(run_.writer->prepare(context_, 2));
+  for (auto& part : value_of(other_->prepare(context_, 2))) prepared.push_back(std::move(part));
+  expect_ok(run_.committer->commit(context_, prepared, {{"a", {"1"}}, {"b", {"2"}}}, {{"a", {"5"}}, {"b", {"6"}}}));
+  EXPECT_THAT(rows_and_transactions(), ElementsAre("80000|80000|3"));
+}
+
 // Whoever wants the whole table waits for the first transaction, and would have the second one wait for him.
 TEST_F(PostgresLanesTest, TheyShareOneWhileSomebodyWaitsForTheTable) {
   start_two();

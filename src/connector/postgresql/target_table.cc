@@ -46,7 +46,6 @@ class Opening {
     TRY(fit_columns());
     TRY(check_rest());
     if (upsert_) TRY(check_unique());
-    TRY(see_whether_rows_are_independent());
     return describe();
   }
 
@@ -239,19 +238,6 @@ class Opening {
                       connection_.where(), name_.plain(), joined(key_));
   }
 
-  // Unique and exclusion constraints wait for other transactions; foreign keys do not see their rows; triggers may do
-  // anything; and the lock on a partitioned table is not the one on its partitions.
-  Result<void> see_whether_rows_are_independent() {
-    if (upsert_) return {};
-    auto rows = TRY(connection_.query(fmt::format(
-        "SELECT FROM pg_catalog.pg_class c WHERE c.oid = {} AND c.relkind = 'r' AND NOT c.relhastriggers AND "
-        "NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR "
-        "i.indisexclusion))",
-        table_.oid)));
-    side_by_side_ = rows.rows() == 1;
-    return {};
-  }
-
   [[nodiscard]] TargetPtr describe() const {
     static std::atomic<uint64_t> last_serial{0};
     auto target = std::make_shared<TargetTable>();
@@ -271,7 +257,6 @@ class Opening {
       target->columns.push_back({field.name(), found.type, found.declared, i,
                                  postgres::cast_by_server(*field.type(), found.type), contains(key_, field.name())});
     }
-    target->side_by_side = side_by_side_;
     return target;
   }
 
@@ -290,7 +275,6 @@ class Opening {
   Table table_;
   std::vector<std::string> key_;
   bool upsert_ = false;
-  bool side_by_side_ = false;
 };
 
 }  // namespace

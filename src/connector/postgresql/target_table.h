@@ -28,10 +28,9 @@ struct TargetTable {
   std::vector<TargetColumn> columns;
   std::vector<std::string> key;  // of upserts; else what a new table's primary key was made of, or nothing
   bool upsert = false;
-  int op_field = -1;          // upsert only: where _op is, -1: every row is an upsert
-  int unchanged_field = -1;   // upsert only: where _unchanged is
-  bool side_by_side = false;  // no row that one transaction adds can wait for, or needs, a row of another
-  uint64_t serial = 0;        // tells the staging tables of two descriptions apart
+  int op_field = -1;         // upsert only: where _op is, -1: every row is an upsert
+  int unchanged_field = -1;  // upsert only: where _unchanged is
+  uint64_t serial = 0;       // tells the staging tables of two descriptions apart
 
   // Rows go into a temporary table first: they are merged by key, or have columns the server casts.
   [[nodiscard]] bool staged() const;

@@ -14,9 +14,17 @@ Result<std::unique_ptr<EpochTransaction>> EpochTransaction::begin(Session sessio
   return std::unique_ptr<EpochTransaction>(new EpochTransaction(std::move(session)));
 }
 
-Result<void> EpochTransaction::lock(const TableName& table) {
+// Unique and exclusion constraints wait for other transactions; foreign keys do not see their rows; triggers may do
+// anything; and the lock on a partitioned table is not the one on its partitions. None of them can be added while we
+// have the lock, but CREATE INDEX CONCURRENTLY, and that waits for who has it before rows go into the index.
+Result<bool> EpochTransaction::lock(const TableName& table) {
   (void)TRY(connection().query(fmt::format("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE", table.quoted())));
-  return {};
+  auto rows = TRY(connection().query(
+      "SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::regclass AND c.relkind = 'r' AND NOT c.relhastriggers AND "
+      "NOT "
+      "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion))",
+      {table.quoted()}));
+  return rows.rows() == 1;
 }
 
 Result<bool> EpochTransaction::lock_at_once(const TableName& table) {

@@ -30,9 +30,11 @@ class EpochTransaction {
  public:
   static Result<std::unique_ptr<EpochTransaction>> begin(Session session);
 
-  // The lock a COPY into the table takes. At once: false when that is not to be had without waiting, or when somebody
-  // waits for one that excludes it; the transaction is of no use then.
-  Result<void> lock(const TableName& table);
+  // Takes the lock that a COPY into the table takes. True: while it lasts, no row that one transaction appends can wait
+  // for, or needs, a row of another.
+  Result<bool> lock(const TableName& table);
+  // The same lock. False: it is not to be had without waiting, or somebody waits for one that excludes it; the
+  // transaction is of no use then.
   Result<bool> lock_at_once(const TableName& table);
   // Sends rows on. What the server thinks of them may be heard later: here, or in finish_rows().
   Result<void> add(const Piece& piece);
