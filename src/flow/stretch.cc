@@ -61,6 +61,8 @@ Result<Outlet> Stretch::create_outlet(Context& context, int lane) {
   WriterId id{context.pipeline, lane, shared_.tenure.lease().generation, {}};
   id.epoch = shared_.next_epoch;
   id.collect_rejects = pipeline_.dead_letters_ != nullptr;
+  // What is left of a LIMIT is counted when an epoch has been committed, as a whole.
+  id.splits_stand_alone = pipeline_.inputs_[0].source->traits().splits_stand_alone && !pipeline_.row_limit_.has_value();
   auto make_writer = [this, id](Context& inner, const TableId& table, Epoch epoch) {
     WriterId own = id;
     own.table = table;

@@ -53,6 +53,8 @@ struct WriterId {
   TableId table;                 // whose rows this writer takes, where the source has several; else empty: all
   Epoch epoch = 1;               // the one its first rows belong to
   bool collect_rejects = false;  // there are dead letters: find the rows that fail, rather than fail the epoch
+  // An epoch may be several transactions, each with the rows of some splits and their positions.
+  bool splits_stand_alone = false;
 };
 
 class Writer {
@@ -86,8 +88,8 @@ class Committer {
                                                          std::span<const Generation> spared);
   // Journal-decided: called after the intent is saved; makes everything visible; idempotent, goes forward only.
   // Target-decided: one transaction with rows and `upto`, compare-and-swap on `from`; Fault::refused when fenced off.
-  // It may be several, each with the rows of some splits and their positions: after an error, fence_and_load() says how
-  // far each split has come.
+  // Where WriterId::splits_stand_alone was said it may be several, each with the rows of some splits and their
+  // positions: after an error, fence_and_load() says how far each split has come.
   virtual Result<void> commit(Context& context, std::span<const Prepared> prepared, const Positions& from,
                               const Positions& upto) = 0;
   // In place of commit() for an epoch, prepared by every lane, in which there was nothing, not even a position.

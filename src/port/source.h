@@ -45,6 +45,9 @@ struct SourceTraits {
   // The rows are those of one moment, which cannot be had again after a restart: they are delivered as one epoch, all
   // or none of them.
   bool one_snapshot = false;
+  // Some splits' positions may become durable without those of others that were read beside them: each says by itself
+  // where its split goes on. False where a position stands for more, as the first one of all does for "it has begun".
+  bool splits_stand_alone = false;
   bool changes = false;  // rows carry _op
   // Several processes may run this pipeline; the source hands splits out among them, by poll_splits(). start() and
   // settle() then name positions of splits that others read as well: those are none of this process's business.

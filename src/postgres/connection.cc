@@ -97,7 +97,13 @@ Result<void> Connection::connect(const Parameters& parameters) {
   return {};
 }
 
-Result<void> Connection::settle() { return query(kSession).ok() ? Result<void>() : lost("setting up the session"); }
+Result<void> Connection::settle() {
+  std::string session = kSession;
+  const int version = PQserverVersion(handle_.get());
+  if (version >= 140000) session += "; SET idle_session_timeout = 0";
+  if (version >= 170000) session += "; SET transaction_timeout = 0";
+  return query(session).ok() ? Result<void>() : lost("setting up the session");
+}
 
 Result<bool> Connection::wait(Wait what, std::optional<std::chrono::steady_clock::time_point> deadline) {
   while (true) {

@@ -15,9 +15,11 @@ bool any_of(std::string_view text, std::initializer_list<std::string_view> piece
 
 Fault fault_of_state(std::string_view sqlstate) {
   const std::string_view family = sqlstate.substr(0, 2);
-  // Connection trouble; too many connections; deadlock and serialization; shutdown, crash recovery, start-up.
+  // Connection trouble; too many connections; deadlock and serialization; shutdown, crash recovery, start-up; sessions
+  // and transactions that the server ended for being idle or long.
   if (family == "08" || sqlstate == "53300" || sqlstate == "40001" || sqlstate == "40P01" || sqlstate == "57P01" ||
-      sqlstate == "57P02" || sqlstate == "57P03" || sqlstate == "55P03" || sqlstate == "55006") {
+      sqlstate == "57P02" || sqlstate == "57P03" || sqlstate == "57P05" || sqlstate == "25P03" || sqlstate == "25P04" ||
+      sqlstate == "55P03" || sqlstate == "55006") {
     return Fault::transient;
   }
   if (sqlstate == "40003") return Fault::outcome_unknown;
@@ -29,7 +31,8 @@ Fault fault_of_state(std::string_view sqlstate) {
 }
 
 Fault fault_of_connecting(std::string_view message) {
-  if (any_of(message, {"starting up", "shutting down", "in recovery mode", "too many clients", "remaining connection",
+  if (any_of(message, {"starting up", "shutting down", "in recovery mode", "too many clients", "too many connections",
+                       "standby connections exceeds", "Temporary failure in name resolution", "remaining connection",
                        "not yet accepting"})) {
     return Fault::transient;
   }

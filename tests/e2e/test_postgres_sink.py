@@ -32,7 +32,7 @@ def table_of(database, more="", with_options="", select="SELECT * FROM file('in/
 def test_the_battery_of_every_sink(each_postgres):
     postgres = each_postgres
     battery = need(pathlib.Path(BATTERY).resolve(), "make")
-    result = subprocess.run([battery, "--gtest_brief=1", "--gtest_filter=*PostgresSink*:*SinkBattery*"], capture_output=True, text=True, timeout=300,
+    result = subprocess.run([battery, "--gtest_brief=1", "--gtest_filter=*PostgresSink*:*PostgresLanes*:*SinkBattery*"], capture_output=True, text=True, timeout=300,
                             env={**os.environ, "SLUICE_TEST_POSTGRES": postgres.url()})
     assert result.returncode == 0, result.stdout + result.stderr
     assert "SLUICE_TEST_POSTGRES" not in result.stdout
@@ -264,6 +264,25 @@ def test_lanes_append_side_by_side_as_a_user_who_may_only_insert(sluice, postgre
         assert postgres.value("SELECT count(DISTINCT xmin::text) FROM sluice.positions") == seen
     finally:
         postgres.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("kind", ["a copy", "changes"])
+def test_pieces_of_one_table_arrive_in_one_transaction(sluice, postgres, start, kind):
+    """Positions of some pieces say that the whole table was read, or how its changes go on: none may come alone."""
+    postgres.execute("CREATE TABLE s (id bigint PRIMARY KEY, note text); "
+                     "INSERT INTO s SELECT i, repeat('x', 100) FROM generate_series(1, 120000) i")
+    source = postgres.at("s", "split_rows := 20000" + (", cdc := true" if kind == "changes" else ""))
+    sql = f"CREATE {{}} p WITH (lanes := 3) AS SELECT id, note FROM {source} INSERT INTO {postgres.at('t', 'mode := ' + repr('append'))};"
+    dies = {"SLUICE_CRASH_AT": "postgresql.commit.some"}
+    if kind == "a copy":
+        sluice.sql(sql.format("TABLE"), env=dies)
+    else:
+        running = start("run", "-e", sql.format("STREAM"), env=dies)
+        running.waits_until(lambda: postgres.rows("SELECT to_regclass('t')") != [(None,)] and postgres.value("SELECT count(*) FROM t") > 0,
+                            "the copy", 30)
+        running.stop()
+        sluice("drop", "p", env={"PGPASSWORD": postgres.connection.info.password})
+    assert postgres.rows("SELECT count(*), count(DISTINCT id), count(DISTINCT xmin::text) FROM t") == [(120_000, 120_000, 1)]
 
 
 def test_a_query_of_any_size_is_one_epoch(sluice, postgres):

@@ -114,3 +114,39 @@ def test_a_second_signal_ends_it_while_its_server_says_nothing(start, sluice, po
         code, _ = running.end()
         assert code == 1 and time.monotonic() - began < 3
     wait_until(lambda: postgres.value("SELECT count(*) FROM t") == 10)
+
+
+def test_a_commit_that_happened_without_an_answer_replaces_the_table_once(sluice, own_postgres):
+    """The server waits for a standby that is not there, in the transactions of rows only, and is cut off in the first."""
+    own_postgres.execute(
+        f"ALTER DATABASE {own_postgres.name} SET synchronous_commit = local; CREATE TABLE t (id bigint); "
+        "CREATE FUNCTION wait_for_standby() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM set_config('synchronous_commit', 'on', true); RETURN NULL; END $$; "
+        "CREATE TRIGGER wait_for_standby AFTER INSERT ON t EXECUTE FUNCTION wait_for_standby()")
+    own_postgres.execute("SET synchronous_commit = local; INSERT INTO t VALUES (-1)")
+    ndjson(sluice.folder / "in/a.jsonl", range(1000))
+    cut = []
+
+    def standby(name):
+        own_postgres.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+        own_postgres.execute("SELECT pg_reload_conf()")
+
+    def cut_the_first():
+        def waiting():
+            return own_postgres.rows("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+
+        wait_until(waiting)
+        cut.extend(waiting())
+        own_postgres.execute(f"SELECT pg_terminate_backend({cut[0][0]})")
+        standby("")  # lets all that wait go on
+
+    standby("nobody")
+    watcher = threading.Thread(target=cut_the_first)
+    watcher.start()
+    more = "if_exists := 'replace'"
+    said = sluice("run", "--log-level", "info", "-e", f"INSERT INTO {own_postgres.at('t', more)} WITH (epoch_rows := 300, lanes := 1) "
+                  "SELECT id FROM file('in/*.jsonl', columns := 'id BIGINT', rate_limit := '2000 rows/s');").stderr
+    watcher.join()
+    assert len(cut) == 1 and "the epoch did happen" in said
+    assert own_postgres.value("SELECT count(DISTINCT xmin::text) FROM t") > 1
+    assert delivered(own_postgres) == list(range(1000))

@@ -36,6 +36,8 @@ SourceTraits FileSource::traits() const {
   SourceTraits traits;
   traits.streaming = watch_;
   traits.batch = !watch_;
+  // A compressed copy of a watched file is known by what was read of that one.
+  traits.splits_stand_alone = !watch_;
   return traits;
 }
 

@@ -11,6 +11,7 @@ class TransactionCommitter final : public Committer {
       : settings_(settings), delivery_(delivery), ledger_(ledger_of(settings)) {}
 
   Result<std::optional<Positions>> fence_and_load(Context& context, Generation generation) override {
+    delivery_.stop();
     auto connection = TRY(settings_.target.connect_durably(context.stop));
     (void)TRY(connection->query(std::string(kBeginTransaction)));
     TRY(Ledger::create_tables(*connection));
@@ -26,6 +27,7 @@ class TransactionCommitter final : public Committer {
 
   Result<std::optional<Positions>> join_and_load(Context& context, Generation generation,
                                                  std::span<const Generation> spared) override {
+    delivery_.stop();
     auto connection = TRY(settings_.target.connect_durably(context.stop));
     (void)TRY(connection->query(std::string(kBeginTransaction)));
     TRY(Ledger::create_tables(*connection));
@@ -167,11 +169,14 @@ class TransactionCommitter final : public Committer {
       return {};
     }
     if (done.error().fault != Fault::outcome_unknown) return done;
-    return look(context, step.upto, std::move(done).error());
+    TRY(look(context, step.upto, std::move(done).error()));
+    delivery_.committed(std::nullopt);
+    return {};
   }
 
   // The connection was lost on the way: the fence's row stays locked until the server has ended that transaction.
   Result<void> look(Context& context, const Positions& upto, Error unknown) const {
+    delivery_.drop_idle();
     auto connection = settings_.target.connect(context.stop);
     if (!connection.ok() || upto.empty()) return unknown;
     if (!connection.value()->query(std::string(kBeginTransaction)).ok()) return unknown;

@@ -71,8 +71,13 @@ void Delivery::forget_targets() {
     std::lock_guard lock(targets_mutex_);
     targets_.clear();
   }
+  drop_idle();
+}
+
+void Delivery::drop_idle() {
+  std::vector<Session> closed;
   std::lock_guard lock(mutex_);
-  idle_.clear();
+  closed.swap(idle_);
 }
 
 int64_t Delivery::take_row_numbers(int64_t rows) {
@@ -96,7 +101,7 @@ bool Delivery::has_turn(const Seat& seat) const {
 
 // The seat has its turn, and the caller has opening_: transactions of its epoch may end, none can be added.
 Result<void> Delivery::take_place(Context& context, Seat& seat, const TargetTable& table, bool judged) {
-  bool beside = !table.upsert && !judged && !settings_.many_tables();
+  bool beside = seat.stands_alone_ && !table.upsert && !judged && !settings_.many_tables();
   bool first = false;
   bool open = false;
   {
@@ -130,7 +135,9 @@ Result<void> Delivery::open_first(Context& context, Seat& seat, const TargetTabl
 Result<bool> Delivery::open_beside(Context& context, Seat& seat, const TargetTable& table) {
   auto transaction = begin_somewhere(context);
   if (!transaction.ok()) return context.stop.stop_requested() ? Result<bool>(cancelled()) : false;
-  if (!TRY(transaction.value()->lock_at_once(table.name))) return false;
+  auto locked = transaction.value()->lock_at_once(table.name);
+  if (!locked.ok() && locked.error().fault == Fault::transient) return false;
+  if (!TRY(std::move(locked))) return false;
   take_seat(seat, std::move(transaction).value(), true);
   return true;
 }
@@ -241,11 +248,16 @@ std::optional<uint64_t> Delivery::hand_in(Seat& seat, Pieces rest, std::set<Spli
   return last_id_;
 }
 
-void Delivery::start_anew(bool replace) {
+void Delivery::stop() {
   std::lock_guard lock(mutex_);
   live_.clear();
   parts_.clear();
   idle_.clear();
+}
+
+void Delivery::start_anew(bool replace) {
+  stop();
+  std::lock_guard lock(mutex_);
   replace_ = replace;
 }
 
@@ -293,10 +305,10 @@ Result<Delivery::Work> Delivery::take(Context& context, std::span<const uint64_t
   return work;
 }
 
-void Delivery::committed(Session session) {
+void Delivery::committed(std::optional<Session> session) {
   std::lock_guard lock(mutex_);
   replace_ = false;
-  if (idle_.size() < kIdleSessions) idle_.push_back(std::move(session));
+  if (session.has_value() && idle_.size() < kIdleSessions) idle_.push_back(*std::move(session));
 }
 
 void Delivery::forget(std::span<const uint64_t> parts) {

@@ -3,8 +3,9 @@
 // larger than the memory; those of the next wait, encoded, until it is their turn. Thread-safe.
 //
 // One server process takes rows in at half the rate that a lane has them ready. So an epoch is several transactions
-// where no row of one can wait for another's (EpochTransaction::lock): each has the rows of some lanes, and the
-// positions of the splits they are of. See docs/decisions/0010-an-epoch-in-several-transactions.md.
+// where the source's splits stand alone and no row of one can wait for another's (EpochTransaction::lock): each has the
+// rows of some lanes, and the positions of the splits they are of. See
+// docs/decisions/0010-an-epoch-in-several-transactions.md.
 #pragma once
 
 #include <deque>
@@ -39,13 +40,17 @@ class Delivery {
   // A writer's place: which epoch its rows belong to. What it sent and has not handed in is undone when it leaves.
   class Seat {
    public:
-    Seat(Delivery& delivery, Epoch epoch) : epoch_(epoch), delivery_(delivery) { delivery_.enter(this); }
+    Seat(Delivery& delivery, const WriterId& id)
+        : stands_alone_(id.splits_stand_alone), epoch_(id.epoch), delivery_(delivery) {
+      delivery_.enter(this);
+    }
     ~Seat() { delivery_.leave(this); }
     Seat(const Seat&) = delete;
     Seat& operator=(const Seat&) = delete;
 
    private:
     friend class Delivery;
+    const bool stands_alone_;
     Epoch epoch_;
     std::shared_ptr<Live> live_;  // holds its rows of this epoch; null: none does
     Delivery& delivery_;
@@ -66,7 +71,8 @@ class Delivery {
 
   // --- the sink ---
   void remember(const TableId& table, TargetPtr target);
-  void forget_targets();  // their schemas changed: sessions and descriptions
+  void forget_targets();  // their schemas change: sessions and descriptions
+  void drop_idle();       // a connection is needed that the server may not have to spare
 
   // --- the commit thread ---
   struct Share {
@@ -78,10 +84,13 @@ class Delivery {
     std::vector<Share> shares;  // at least one
     bool complete = true;       // false: a part is gone, as after an earlier commit of it
   };
+  // Undoes what is open, and closes all connections.
+  void stop();
   // Begins with an empty table (if_exists := replace) until an epoch is committed.
   void start_anew(bool replace);
   Result<Work> take(Context& context, std::span<const uint64_t> parts);
-  void committed(Session session);
+  // Unset: its connection is gone.
+  void committed(std::optional<Session> session);
   void forget(std::span<const uint64_t> parts);
 
  private:

@@ -57,12 +57,11 @@ class PostgresSink final : public Sink {
   }
 
   Result<void> evolve(Context& context, const SchemaChange& change) override {
+    delivery_.forget_targets();
     auto connection = TRY(begin(context));
     const TableId table = settings_.many_tables() ? change.table : TableId{};
     (void)TRY(open_target(*connection, settings_, settings_.table_for(table), change.after, OpenMode::follow));
-    TRY(connection->commit());
-    delivery_.forget_targets();
-    return {};
+    return connection->commit();
   }
 
   Result<std::unique_ptr<Writer>> create_writer(Context&, const WriterId& id) override {

@@ -299,8 +299,16 @@ TEST_F(PostgresSinkTest, WhatALaneSentAndNeverHandedInIsUndone) {
 class PostgresLanesTest : public PostgresSinkTest {
  protected:
   void start_two(const Options& options = {}) {
+    other_.reset();  // before the sink they write to
+    run_.writer.reset();
     run_ = start(options, big_schema());
-    other_ = value_of(run_.sink->create_writer(context_, {"battery", 1, generation_, {}}));
+    run_.writer = writer(0, true);
+    other_ = writer(1, true);
+  }
+  std::unique_ptr<Writer> writer(int lane, bool splits_stand_alone) {
+    WriterId id{"battery", lane, generation_, {}};
+    id.splits_stand_alone = splits_stand_alone;
+    return value_of(run_.sink->create_writer(context_, id));
   }
   void write(Writer& writer, const std::string& split, int64_t first_id) {
     Rows rows;
@@ -342,14 +350,35 @@ TEST_F(PostgresLanesTest, EachHasATransactionWhereNoRowCanWaitForAnother) {
 TEST_F(PostgresLanesTest, TheyShareOneWhereRowsMayWaitForEachOther) {
   query("CREATE TABLE " + table() + "_of (id bigint PRIMARY KEY); INSERT INTO " + table() +
         "_of SELECT generate_series(0, 2000000)");
-  for (const std::string& rule : {std::string("UNIQUE"), "REFERENCES " + table() + "_of"}) {
+  const std::string function = schema_ + std::string(".f");
+  query("CREATE FUNCTION " + function + "() RETURNS bigint LANGUAGE sql AS 'SELECT 7'");
+  const std::string domain = schema_ + std::string(".positive");
+  query("CREATE DOMAIN " + domain + " AS bigint CHECK (VALUE >= 0)");
+  const std::vector<std::pair<std::string, int>> definitions = {
+      {"id bigint UNIQUE, note text", 1},
+      {"id bigint REFERENCES " + table() + "_of, note text", 1},
+      {"id bigint, note text, more bigint DEFAULT " + function + "()", 1},
+      {"id bigint CHECK (id + " + function + "() > 0), note text", 1},
+      {"id " + domain + ", note text", 1},
+      {"id bigint CHECK (id >= 0), note text, more bigserial, at timestamptz DEFAULT now()", 2},
+  };
+  for (const auto& [columns, transactions] : definitions) {
     query("DROP TABLE IF EXISTS " + table() + "; DROP SCHEMA IF EXISTS sluice CASCADE");
-    query("CREATE TABLE " + table() + " (id bigint " + rule + ", note text)");
+    query("CREATE TABLE " + table() + " (" + columns + ")");
     start_two();
     write_both();
     expect_ok(commit());
-    EXPECT_THAT(rows_and_transactions(), ElementsAre("40000|40000|1")) << rule;
+    EXPECT_THAT(rows_and_transactions(), ElementsAre(fmt::format("40000|40000|{}", transactions))) << columns;
   }
+}
+
+TEST_F(PostgresLanesTest, TheyShareOneWhereSplitsDoNotStandAlone) {
+  start_two();
+  run_.writer = writer(0, false);
+  other_ = writer(1, false);
+  write_both();
+  expect_ok(commit());
+  EXPECT_THAT(rows_and_transactions(), ElementsAre("40000|40000|1"));
 }
 
 TEST_F(PostgresLanesTest, TheyShareOneAsSoonAsTheTableHasAUniqueIndex) {

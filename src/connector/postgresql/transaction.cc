@@ -14,15 +14,23 @@ Result<std::unique_ptr<EpochTransaction>> EpochTransaction::begin(Session sessio
   return std::unique_ptr<EpochTransaction>(new EpochTransaction(std::move(session)));
 }
 
-// Unique and exclusion constraints wait for other transactions; foreign keys do not see their rows; triggers may do
-// anything; and the lock on a partitioned table is not the one on its partitions. None of them can be added while we
-// have the lock, but CREATE INDEX CONCURRENTLY, and that waits for who has it before rows go into the index.
+// Unique and exclusion constraints wait for other transactions; foreign keys do not see their rows; triggers, rules and
+// somebody's functions (in defaults, checks, domains, policies) may do anything; and the lock on a partitioned table is
+// not the one on its partitions. None of them can be added while we have the lock, but CREATE INDEX CONCURRENTLY, and
+// that waits for who has it before rows go into the index. Functions that PostgreSQL comes with are not in pg_depend.
 Result<bool> EpochTransaction::lock(const TableName& table) {
   (void)TRY(connection().query(fmt::format("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE", table.quoted())));
   auto rows = TRY(connection().query(
-      "SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::regclass AND c.relkind = 'r' AND NOT c.relhastriggers AND "
-      "NOT "
-      "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion))",
+      "SELECT FROM pg_catalog.pg_class c WHERE c.oid = $1::regclass AND c.relkind = 'r' AND NOT c.relhastriggers "
+      "AND NOT c.relhasrules AND NOT c.relrowsecurity "
+      "AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR "
+      "i.indisexclusion)) "
+      "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+      "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'd') "
+      "AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND "
+      "(d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid IN (SELECT f.oid FROM pg_catalog.pg_attrdef f WHERE "
+      "f.adrelid = c.oid) OR d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid IN (SELECT k.oid FROM "
+      "pg_catalog.pg_constraint k WHERE k.conrelid = c.oid)))",
       {table.quoted()}));
   return rows.rows() == 1;
 }

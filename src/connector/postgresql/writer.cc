@@ -18,11 +18,7 @@ constexpr std::string_view kPayloadStart = R"({"part":)";
 class RowWriter final : public Writer {
  public:
   RowWriter(const SinkSettings& settings, Delivery& delivery, const WriterId& id)
-      : settings_(settings),
-        delivery_(delivery),
-        table_(id.table),
-        judges_(id.collect_rejects),
-        seat_(delivery, id.epoch) {}
+      : settings_(settings), delivery_(delivery), table_(id.table), judges_(id.collect_rejects), seat_(delivery, id) {}
 
   Result<WriteAck> write(Context& context, const Rows& rows) override {
     WriteAck ack;
