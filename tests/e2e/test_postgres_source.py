@@ -236,3 +236,16 @@ def test_csv_and_parquet_go_into_postgresql_and_back(sluice, postgres, tmp_path)
     sluice.sql(f"INSERT INTO file('back.jsonl') SELECT id, name FROM {postgres.at('t')};")
     assert sorted((json.loads(line) for line in (tmp_path / "back.jsonl").read_text().splitlines()), key=lambda r: r["id"]) == [
         {"id": 1, "name": "ä"}, {"id": 2, "name": None}]
+
+
+@pytest.mark.parametrize("sink", ["sqlite('out.db?table=t')", "file('out/', format := 'csv', rotate_age := '100ms')"])
+def test_a_sink_that_would_end_the_epoch_waits_for_the_whole_table(sluice, postgres, tmp_path, sink):
+    """It is one epoch, however full a writer is or however old its file."""
+    postgres.execute("CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 300000) g")
+    sluice.sql(f"CREATE TABLE p AS SELECT * FROM {postgres.at('t', 'rate_limit := ' + repr('1000000 rows/s'))} INSERT INTO {sink};")
+    if sink.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(tmp_path / "out.db")) as out:
+            assert out.execute("SELECT count(*), count(DISTINCT id) FROM t").fetchall() == [(300_000, 300_000)]
+    else:
+        found = duckdb.sql(f"SELECT count(*), count(DISTINCT id) FROM '{tmp_path}/out/*.csv'")
+        assert found.fetchall() == [(300_000, 300_000)]
