@@ -137,6 +137,12 @@ void CommitOrder::discard_failed(Context& context, EpochData failed, Epoch last_
   discard(context, failed);
 }
 
+void CommitOrder::leave(Context& context) {
+  if (!parts_.lease.member) return;
+  auto left = parts_.main->leave(context);
+  if (!left.ok()) context.log.debug("others will fence what has ended", {{"error", left.error().message()}});
+}
+
 void CommitOrder::discard(Context& context, const EpochData& epoch) {
   auto tell = [&](const Result<void>& result) {
     if (!result.ok()) context.log.warn("could not remove an undecided epoch", {{"error", result.error().message()}});

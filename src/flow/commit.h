@@ -76,6 +76,8 @@ class CommitOrder {
   // After recover() of the same process, which sweeps up behind older generations only: removes what is left of
   // `failed`. `last_decided` is what the state store knew before.
   void discard_failed(Context& context, EpochData failed, Epoch last_decided);
+  // At the end of a member's run, when nothing is undecided.
+  void leave(Context& context);
   // An epoch that was prepared and will not be decided (another lane failed).
   void discard(Context& context, const EpochData& epoch);
 

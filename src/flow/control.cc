@@ -53,6 +53,7 @@ Result<EpochData> Stretch::cut(Context& context, Epoch epoch) {
     data.rows += part.rows;
     data.dead_rows += part.dead_rows;
   }
+  data.upto.merge(gate_.take_beginnings());  // what was read there is further
   return data;
 }
 

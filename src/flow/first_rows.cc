@@ -22,7 +22,7 @@ bool wait(Context& context, Millis time, const std::atomic<bool>& draining) {
 
 }  // namespace
 
-Result<bool> await_first_rows(Context& context, const PipelinePlan& plan, const std::atomic<bool>& draining) {
+Result<bool> await_first_rows(Context& context, PipelinePlan& plan, const std::atomic<bool>& draining) {
   if (plan.kind != PipelineKind::stream || plan.source.connector.empty()) return true;
   auto source = TRY(placed(context.registry.create_source(plan.source.request), plan.source));
   auto* awaits = dynamic_cast<AwaitsFirstRows*>(source.get());
@@ -35,6 +35,7 @@ Result<bool> await_first_rows(Context& context, const PipelinePlan& plan, const 
     }
     if (!wait(context, kLook, draining)) return false;
   }
+  plan.source.request.waited = waited;
   return !waited || wait(context, kGather, draining);
 }
 

@@ -9,7 +9,7 @@
 namespace sluice {
 
 // Before Pipeline::open(), which asks for the schema: where only the first rows will tell it, a stream waits for them.
-// False: it was asked to stop meanwhile.
-Result<bool> await_first_rows(Context& context, const PipelinePlan& plan, const std::atomic<bool>& draining);
+// The source hears that it did. False: it was asked to stop meanwhile.
+Result<bool> await_first_rows(Context& context, PipelinePlan& plan, const std::atomic<bool>& draining);
 
 }  // namespace sluice

@@ -79,6 +79,18 @@ void EpochGate::ask_for_hand_over() {
   changed_.notify_all();
 }
 
+void EpochGate::note_beginnings(const Positions& beginnings) {
+  if (beginnings.empty()) return;
+  std::lock_guard lock(mutex_);
+  for (const auto& [split, position] : beginnings) beginnings_[split] = position;
+  state_.pending = true;
+}
+
+Positions EpochGate::take_beginnings() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(beginnings_, {});
+}
+
 bool EpochGate::breaking() const {
   std::lock_guard lock(mutex_);
   return break_.has_value();

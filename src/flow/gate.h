@@ -31,6 +31,8 @@ class EpochGate {
   void ask_for_break(std::vector<SplitId> revoked, std::vector<SplitId> lost);
   void ask_for_hand_over();
   [[nodiscard]] bool breaking() const;
+  // From discovery, before a lane can read there.
+  void note_beginnings(const Positions& beginnings);
 
   // --- the controller ---
   void open_cut(Epoch epoch);  // lanes holding `epoch` hand it in
@@ -47,6 +49,7 @@ class EpochGate {
   [[nodiscard]] std::optional<Error> error() const;
   [[nodiscard]] bool lost_splits() const;
   std::optional<Break> take_break();
+  Positions take_beginnings();  // noted since the last call
   void close();
   // Sleeps until something above changed or the deadline.
   void wait(Deadline deadline);
@@ -60,6 +63,7 @@ class EpochGate {
   State state_;
   std::optional<Error> error_;
   std::optional<Break> break_;
+  Positions beginnings_;
   bool closed_ = false;
   bool signalled_ = false;
 };

@@ -29,6 +29,7 @@ Result<RunSummary> PipelineRun::run(Context& context) {
     if (!started.ok() && !tenure_.lease().member) return started;
     return read_on(context, std::move(started));
   }();
+  if (result.ok() && order_ != nullptr) order_->leave(context);
   order_.reset();
   tenure_.end(context, result, draining_);
   TRY(std::move(result));

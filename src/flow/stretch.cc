@@ -170,6 +170,7 @@ Result<void> Stretch::discover(Context& context, Feed& feed) {
       continue;
     }
     const bool idle = events.added.empty();
+    gate_.note_beginnings(events.beginnings);
     feed.splits.add(std::move(events.added));
     if (&feed == &feeds_.front()) shared_.counters.bytes_total = feed.splits.bytes_total();
     if (events.finished) {

@@ -136,7 +136,8 @@ Result<std::vector<int64_t>> Client::list_offsets(std::span<const TopicPartition
       std::set<std::string> topics;
       for (const auto& partition : partitions) topics.insert(partition.topic);
       for (const auto& topic : topics) look_for_leaders(topic);
-      return code;
+      // librdkafka knew the topic without this partition, or with nobody who leads it: whoever asks has heard of it.
+      return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : code;
     }
     out.clear();
     for (int i = 0; i < list->cnt; ++i) out.push_back(list->elems[i].offset);

@@ -35,6 +35,8 @@ Result<Positions> Source::resolve_position(Context&, const std::string& text) {
 
 Result<WriteAck> Writer::tick(Context&) { return WriteAck{}; }
 
+Result<void> Committer::leave(Context&) { return {}; }
+
 Result<std::optional<Positions>> Committer::join_and_load(Context&, Generation, std::span<const Generation>) {
   return bug("this sink is written by one process of a pipeline, and was asked to be shared");
 }

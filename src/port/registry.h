@@ -26,6 +26,7 @@ struct ConnectorRequest {
   std::string pipeline;  // empty for one-off reads
   bool streaming = false;
   bool one_off = false;  // unnamed INSERT or cp: if_exists applies
+  bool waited = false;   // a source's: this process began before its first rows came (AwaitsFirstRows)
 };
 
 struct ConnectorDescriptor {

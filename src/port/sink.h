@@ -106,6 +106,9 @@ class Committer {
   // Prepared but never decided: remove. Also sweeps leftovers of this pipeline's older generations when `prepared` is
   // empty (called once after fence_and_load).
   virtual Result<void> discard(Context& context, std::span<const Prepared> prepared) = 0;
+  // A member that joined goes: all it prepared is committed or discarded, and nothing follows. Others need not shut it
+  // out where it says so at the target; they do, as after a crash, where it did not.
+  virtual Result<void> leave(Context& context);
 };
 
 class Sink {

@@ -28,6 +28,9 @@ struct Split {
 // What changed since the last poll_splits.
 struct SplitEvents {
   std::vector<Split> added;
+  // Where splits begin that have no durable position: durable with the next epoch, whatever is read by then, so that
+  // `latest` or a time of day means the same after a crash. Also of splits with nothing to read.
+  Positions beginnings;
   std::vector<SplitId> revoked;  // stop reading, commit what was read, then call released()
   std::vector<SplitId> lost;     // somebody else has them already: drop what is not committed
   // Seen while looking for work (a file with a new column): what was read before it is committed, then the schema is

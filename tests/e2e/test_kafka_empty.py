@@ -11,9 +11,11 @@ def stream(source):
     return f"CREATE STREAM s WITH (epoch_age := '100ms') AS SELECT * FROM {source} INSERT INTO file('out/', format := 'json');"
 
 
-def test_a_stream_waits_for_the_first_messages_to_learn_what_they_are(kafka, sluice, start, tmp_path):
+@pytest.mark.parametrize("offset", ["earliest", "latest"])
+def test_a_stream_waits_for_the_first_messages_to_learn_what_they_are(kafka, sluice, start, tmp_path, offset):
+    """They are not passed over: nothing was there when it began, so the latest offset was the first one."""
     topic = kafka.make_topic(2)
-    sql = stream(kafka.at(topic))
+    sql = stream(kafka.at(topic, f"offset := '{offset}'"))
     for command in ("check", "explain"):
         assert "there is no message yet to take the schema from" in sluice.fails(command, "-e", sql)
     running = start("run", "-e", sql)

@@ -1,5 +1,6 @@
 """Several processes of one stream over one group and one state store, which are killed again and again: into files, where
 the store decides what is delivered, and into a topic of the same cluster, where the cluster does."""
+import json
 import random
 import signal
 import time
@@ -73,3 +74,40 @@ def test_a_member_that_was_taken_for_dead_and_wakes_up_loses_and_doubles_nothing
             time.sleep(0.7)
 
     through_members(kafka, postgres, sluice, sink, asleep)
+
+
+def test_a_member_that_has_left_is_nobody_to_fence(kafka, postgres, sluice):
+    source, target, positions = kafka.make_topic(4), kafka.make_topic(2), f"positions-{kafka.make_topic(1)}"
+    name, more = source.replace("-", "_"), f"positions_topic := '{positions}'"
+    sql = (f"CREATE STREAM {name} WITH (epoch_age := '200ms') AS SELECT * FROM "
+           f"kafka('{kafka.brokers}/{source}?{QUICK}', columns := 'id BIGINT') "
+           f"INSERT INTO {kafka.at(target, more)};")
+
+    def writers():
+        """transactional.ids on record, as the topic's compaction will leave them."""
+        last = {}
+        for message in kafka.read_all(positions):
+            key = json.loads(message.key())
+            if "writer" in key:
+                last[key["writer"]] = message.value()
+        return sorted(writer for writer, value in last.items() if value is not None)
+
+    feed = Feed(kafka, source, 1000)
+    arrived = Committed(kafka, target, 2)
+    with Members(sluice.binary, sluice.folder, sql, 2, {"SLUICE_STATE": postgres.url()}) as members:
+        feed.start()
+        members.wait_until(lambda: "gives partitions" in members.log(0).read_text() and "gives partitions" in members.log(1).read_text(),
+                           "both having partitions", 30)
+        members.wait_until(lambda: len(arrived.look()) > 0, "the first rows", 30)
+        members.wait_until(lambda: len(writers()) == 2, "both on record", 30)
+        leaving = members.processes.pop()
+        leaving.send_signal(signal.SIGTERM)
+        assert leaving.wait(30) == 0
+        assert len(writers()) == 1
+        written = feed.stop()
+        members.wait_until(lambda: len(arrived.look()) >= written, "all rows", 30)
+        assert len(writers()) == 1
+        members.stop()
+    arrived.close()
+    assert sorted(arrived.ids) == list(range(written))
+    assert writers() == []

@@ -130,7 +130,7 @@ def test_rows_of_aborted_transactions_never_come(kafka, sluice, start, tmp_path)
 
 def test_a_partition_that_is_added_is_read_from_its_first_message(kafka, start, tmp_path):
     topic = kafka.make_topic(1)
-    location = f"{kafka.brokers}/{topic}?offset=latest&{QUICK}"
+    location = f"{kafka.brokers}/{topic}?offset=latest&{QUICK}&rdkafka.metadata.max.age.ms=900000"  # what one client knows another may not
     running = start("run", "-e", stream(f"kafka('{location}', {columns()})"))
     running.waits_until(lambda: kafka.committed("sluice_s", topic) == [0], "the beginning")
     kafka.produce(topic, numbered(range(10)))
@@ -139,6 +139,21 @@ def test_a_partition_that_is_added_is_read_from_its_first_message(kafka, start, 
         kafka.produce(topic, numbered(range(partition * 10, partition * 10 + 10)), partition=partition)
     running.waits_until(lambda: ids(tmp_path / "out") == list(range(30)), "rows of all three")
     running.stop()
+
+
+def test_a_read_from_a_time_that_dies_goes_on_from_that_time_in_partitions_it_had_not_come_to(kafka, sluice, tmp_path):
+    topic = kafka.make_topic(2)
+    for partition in (0, 1):
+        first = 1000 * partition
+        for numbers, time_ms in ((range(first, first + 100), 1_600_000_000_000), (range(first + 100, first + 400), 1_760_000_000_000)):
+            kafka.produce(topic, [{"value": value, "timestamp": time_ms} for value in numbered(numbers)], partition=partition)
+    source = kafka.at(topic, columns("offset := '2025-01-01', rate_limit := '500 rows/s'"))
+    sql = (f"CREATE TABLE t WITH (lanes := 1, epoch_rows := 20) AS SELECT * FROM {source} "
+           "INSERT INTO file('out/', format := 'json');")
+    assert sluice.sql(sql, check=False, env={"SLUICE_CRASH_AT": "commit.finished:1"}).returncode == -9
+    assert 0 < len(ids(tmp_path / "out")) < 300
+    sluice.sql(sql)
+    assert ids(tmp_path / "out") == [*range(100, 400), *range(1100, 1400)]
 
 
 def test_topics_by_pattern_also_those_that_come_later(kafka, start, tmp_path):

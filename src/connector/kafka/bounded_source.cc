@@ -20,11 +20,13 @@ class BoundedSource final : public TopicSource {
   [[nodiscard]] SourceTraits traits() const override {
     SourceTraits traits;
     traits.changes = settings_.debezium || settings_.keyed;
+    traits.splits_stand_alone = settings_.beginning.kind == Beginning::Kind::earliest;
     return traits;
   }
 
   Result<void> start(Context& context, const Positions& durable) override {
     pieces_.clear();
+    to_tell_.clear();
     listed_ = false;
     TRY(count_partitions(context));
     const auto delivered = TRY(offsets_in(durable));
@@ -35,15 +37,17 @@ class BoundedSource final : public TopicSource {
     const Beginning beginning = delivered.empty() ? settings_.beginning : Beginning{};
     const auto beginnings = TRY(view_.beginnings(context, partitions, marks, beginning));
     for (size_t i = 0; i < partitions.size(); ++i) {
-      const auto found = delivered.find(split_of(partitions[i]));
+      const SplitId split = split_of(partitions[i]);
+      const auto found = delivered.find(split);
       const bool begins = found == delivered.end();
-      const int64_t from = begins ? beginnings[i] : found->second;
-      TRY(check_offset(settings_, partitions[i], from, marks[i]));
-      // Also with nothing behind it: the next run goes on there.
-      const bool to_note = begins && beginning.kind != Beginning::Kind::earliest;
-      if (from < marks[i].high || to_note) {
-        pieces_[split_of(partitions[i])] = {partitions[i], from, marks[i].high, to_note, {}};
+      // Also with nothing behind it: the next run goes on there. What an attempt before this one has found stands.
+      int64_t from = begins ? beginnings[i] : found->second;
+      if (begins && beginning.kind != Beginning::Kind::earliest) {
+        from = beginnings_.try_emplace(split, from).first->second;
+        to_tell_[split] = position_of(from);
       }
+      TRY(check_offset(settings_, partitions[i], from, marks[i]));
+      if (from < marks[i].high) pieces_[split] = {partitions[i], from, marks[i].high, {}};
     }
     return {};
   }
@@ -52,6 +56,7 @@ class BoundedSource final : public TopicSource {
     SplitEvents events;
     events.finished = true;
     if (std::exchange(listed_, true)) return events;
+    events.beginnings = to_tell_;
     for (const auto& [split, piece] : pieces_) {
       events.added.push_back({split, (piece.end - piece.from) * kMessageBytes, {}});
     }
@@ -81,7 +86,6 @@ class BoundedSource final : public TopicSource {
       if (!piece.alone.empty()) continue;
       auto partition = std::make_shared<Partition>(*setup.owned, piece.partition);
       partition->next = piece.from;
-      partition->beginning_to_tell = piece.to_note;
       setup.parts.push_back({std::move(partition), piece.end, false});
       from.push_back({piece.partition, piece.from});
     }
@@ -97,7 +101,6 @@ class BoundedSource final : public TopicSource {
     TopicPartition partition;
     int64_t from = 0;
     int64_t end = 0;
-    bool to_note = false;        // where it begins is a position to keep
     std::vector<int64_t> alone;  // these messages only; none: all
   };
 
@@ -117,7 +120,7 @@ class BoundedSource final : public TopicSource {
                        settings_.cluster.where, split_of(partition), offset, mark.low, mark.high - 1);
       }
       Piece& piece = pieces_[split_of(partition)];
-      if (piece.alone.empty()) piece = {partition, offset, offset, false, {}};
+      if (piece.alone.empty()) piece = {partition, offset, offset, {}};
       piece.alone.push_back(offset);
       piece.end = offset + 1;
     }
@@ -125,6 +128,8 @@ class BoundedSource final : public TopicSource {
   }
 
   std::map<SplitId, Piece> pieces_;
+  std::map<SplitId, int64_t> beginnings_;  // that this process has found, of partitions without a position
+  Positions to_tell_;                      // those that are not durable
   bool listed_ = false;
 };
 

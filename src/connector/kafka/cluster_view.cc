@@ -129,8 +129,9 @@ Result<std::vector<std::optional<int64_t>>> ClusterView::committed(Context& cont
 Result<std::vector<ClusterView::Standing>> ClusterView::standings(Context& context,
                                                                   std::span<const TopicPartition> partitions,
                                                                   const std::map<SplitId, int64_t>& durable) {
-  const auto marks = TRY(watermarks(context, partitions));
+  // In this order: what is committed meanwhile would seem to lie behind the end.
   const auto group = TRY(committed(context, partitions));
+  const auto marks = TRY(watermarks(context, partitions));
   const bool begun =
       !durable.empty() || std::any_of(group.begin(), group.end(), [](const auto& one) { return one.has_value(); });
   const auto first = TRY(beginnings(context, partitions, marks, begun ? Beginning{} : settings_.beginning));

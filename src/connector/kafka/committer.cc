@@ -24,16 +24,16 @@ class TransactionCommitter final : public Committer {
         truncated_(std::move(truncated)) {}
 
   Result<std::optional<Positions>> fence_and_load(Context& context, Generation) override {
-    TRY(prepare_cluster(context));
+    auto own = TRY(prepare_cluster(context));
     id_ = settings_.transactional_id;
     // Members of a group that keep their own state, each with an id of its own, are fenced by the group's generation.
     is_dead_ = [shared = group_ != nullptr](const std::string&) { return !shared; };
-    return load(context);
+    return load(context, std::move(own));
   }
 
   Result<std::optional<Positions>> join_and_load(Context& context, Generation generation,
                                                  std::span<const Generation> spared) override {
-    TRY(prepare_cluster(context));
+    auto own = TRY(prepare_cluster(context));
     if (group_ == nullptr) {
       return user_error(
           "{}: a topic cannot tell the positions of several processes apart unless their source is a group on the same "
@@ -49,7 +49,12 @@ class TransactionCommitter final : public Committer {
       return error == std::errc() && end == id.data() + id.size() && !alive.contains(number);
     };
     takeover_.set_member(true);
-    return load(context);
+    return load(context, std::move(own));
+  }
+
+  Result<void> leave(Context& context) override {
+    const auto own = delivery_.take_back();
+    return own == nullptr ? Result<void>() : takeover_.leave(context, *own);
   }
 
   Result<void> commit(Context& context, std::span<const Prepared> prepared, const Positions& from,
@@ -94,26 +99,28 @@ class TransactionCommitter final : public Committer {
     return parts;
   }
 
-  Result<void> prepare_cluster(Context& context) {
-    delivery_.start_anew(nullptr);  // what an earlier attempt of ours has open is aborted
+  // The producer we have, if it can go on; what an earlier attempt of ours has open is aborted.
+  Result<std::unique_ptr<Producer>> prepare_cluster(Context& context) {
+    auto own = delivery_.take_back();
+    if (own != nullptr && !own->at_rest()) own.reset();
     Client* cluster = TRY(topics_.client(context));
     TRY(takeover_.topic().create(context, *cluster, settings_.replication));
-    if (group_ == nullptr) return {};
+    if (group_ == nullptr) return own;
     if (TRY(group_->cluster_id(context)) != TRY(cluster->cluster_id(context.stop))) group_ = nullptr;
-    return {};
+    return own;
   }
 
-  Result<std::optional<Positions>> load(Context& context) {
-    auto taken = TRY(take_over(context));
+  Result<std::optional<Positions>> load(Context& context, std::unique_ptr<Producer> own) {
+    auto taken = TRY(take_over(context, std::move(own)));
     held_ = std::move(taken.held);
     delivery_.start_anew(std::move(taken.producer));
     return std::optional(held_);
   }
 
-  Result<Takeover::Taken> take_over(Context& context) {
+  Result<Takeover::Taken> take_over(Context& context, std::unique_ptr<Producer> own = nullptr) {
     ProducerShape shape = shape_of(settings_, topics_, context.memory.limit());
     shape.transactional_id = id_;
-    return takeover_.take(context, shape, is_dead_);
+    return takeover_.take(context, shape, is_dead_, std::move(own));
   }
 
   // Fenced as we are, nobody else moves positions; members of one group each move those of their own partitions, which

@@ -89,12 +89,17 @@ bool Delivery::is_old(Context& context, const Seat& seat) {
   return context.clock.steady() - producer_->began() > producer_->shape().transaction_timeout * 2 / 3;
 }
 
-void Delivery::start_anew(std::unique_ptr<Producer> producer) {
-  producer_ = std::move(producer);
+std::unique_ptr<Producer> Delivery::take_back() {
   std::lock_guard lock(mutex_);
   live_.reset();
   parts_.clear();
   handed_in_.clear();
+  return std::move(producer_);
+}
+
+void Delivery::start_anew(std::unique_ptr<Producer> producer) {
+  (void)take_back();
+  producer_ = std::move(producer);
 }
 
 Result<Delivery::Work> Delivery::take(Context& context, std::span<const uint64_t> parts) {

@@ -46,6 +46,8 @@ class Delivery {
   [[nodiscard]] bool is_old(Context& context, const Seat& seat);
 
   // --- the commit thread ---
+  // Forgets all epochs. The producer may have a transaction open, which ends with it.
+  std::unique_ptr<Producer> take_back();
   // With a producer that has fenced all others: at the start, and after a failure.
   void start_anew(std::unique_ptr<Producer> producer);
   // The same in the middle of a commit.

@@ -84,7 +84,8 @@ Result<std::unique_ptr<GroupMember>> GroupMember::join(Context& context, const S
   own.push_back({"group.id", Secret(settings.group)});
   own.push_back({"partition.assignment.strategy", Secret(settings.assignor)});
   if (!settings.instance.empty()) own.push_back({"group.instance.id", Secret(settings.instance)});
-  if (!settings.pattern.starts_with("__")) own.push_back({"topic.blacklist", Secret("^__.*")});
+  if (!settings.pattern.empty() && !settings.pattern.starts_with("__"))
+    own.push_back({"topic.blacklist", Secret("^__.*")});
   set_unless_given(settings.cluster, "session.timeout.ms", kSessionMs, own);
   set_unless_given(settings.cluster, "heartbeat.interval.ms", kHeartbeatMs, own);
   set_unless_given(settings.cluster, "fetch.wait.max.ms", kFetchWaitMs, own);

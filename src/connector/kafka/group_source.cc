@@ -32,6 +32,8 @@ class GroupSource final : public TopicSource,
     traits.batch = false;
     traits.shares_work = true;
     traits.changes = settings_.debezium || settings_.keyed;
+    // Once one partition has a position, those without are read from their first message on.
+    traits.splits_stand_alone = settings_.beginning.kind == Beginning::Kind::earliest;
     return traits;
   }
 
@@ -146,6 +148,7 @@ void GroupSource::hand_out(const PartitionPtr& partition, SplitEvents& events) {
   split.id = partition->split;
   split.endless = true;
   events.added.push_back(std::move(split));
+  if (partition->beginning_to_tell) events.beginnings[partition->split] = position_of(partition->next);
   std::lock_guard lock(mutex_);
   handed_out_[partition->split] = partition;
 }
@@ -182,6 +185,7 @@ Result<SplitEvents> GroupSource::poll_splits(Context& context, Deadline deadline
           events.revoked.push_back(split);
         }
         std::erase_if(events.added, [&](const Split& split) { return unreleased_.contains(split.id); });
+        std::erase_if(events.beginnings, [&](const auto& begun) { return unreleased_.contains(begun.first); });
         if (unreleased_.empty()) TRY(let_go(context));
         return true;
       }
@@ -194,6 +198,7 @@ Result<SplitEvents> GroupSource::poll_splits(Context& context, Deadline deadline
         std::erase_if(events.added, [&](const Split& split) {
           return std::find(splits.begin(), splits.end(), split.id) != splits.end();
         });
+        for (const auto& split : splits) events.beginnings.erase(split);
         forget(change.partitions);
         taken_.clear();
         unreleased_.clear();

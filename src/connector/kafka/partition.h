@@ -28,12 +28,10 @@ struct Partition {
 
   const TopicPartition name;
   const SplitId split;
-  Queue queue;                // its messages, apart from the client's other events
-  std::atomic<int64_t> next;  // what follows the last message a reader has taken
-  int64_t began = 0;          // where reading began when it was given to us
-  // Where reading begins is not a durable position yet: the reader says it first, so that `latest` means the same after
-  // a crash.
-  std::atomic<bool> beginning_to_tell{false};
+  Queue queue;                     // its messages, apart from the client's other events
+  std::atomic<int64_t> next;       // what follows the last message a reader has taken
+  int64_t began = 0;               // where reading began when it was given to us
+  bool beginning_to_tell = false;  // it is not a durable position yet
 };
 
 }  // namespace sluice::kafka

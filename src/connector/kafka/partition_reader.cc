@@ -68,7 +68,6 @@ class PartitionReader final : public Reader {
       if (failed_ && messages_.empty()) return *std::exchange(failed_, std::nullopt);
       Partition& partition = *setup_.parts[part_].partition;
       if (part().alone && assigned_ != part_) TRY(assign_alone());
-      if (partition.beginning_to_tell.exchange(false)) return Event(progress_only(partition));
       const int64_t before = partition.next;
       if (messages_.empty()) TRY(fetch(context, deadline));  // else they lie behind a TRUNCATE
       auto rows = TRY(take_rows(context, before));

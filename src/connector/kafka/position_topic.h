@@ -1,8 +1,9 @@
 // What the cluster remembers of pipelines, in one compacted topic:
 //   {"pipeline":"p","sink":"orders","split":"a.json"}    → {"position":"…"}
 //   {"pipeline":"p","sink":"orders","writer":"sluice-p-orders"} → {"owner":"host:17","session":"…"}
-// Positions are written in the transactions of their rows. A writer record names each transactional.id that ever wrote
-// for the pipeline; whoever takes over writes its own first, and has read everything once that one comes by.
+// Positions are written in the transactions of their rows. A writer record names each transactional.id that wrote for
+// the pipeline and has not been fenced or left since; whoever takes over writes its own first, and has read everything
+// once that one comes by.
 #pragma once
 
 #include <functional>

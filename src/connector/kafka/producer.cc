@@ -144,7 +144,12 @@ Result<void> Producer::begin(Context& context) {
   if (error != nullptr) return error_of(*error, "beginning a transaction");
   last_began_ = context.clock.steady();
   began_ = last_began_;
+  ++transactions_begun_;
   return {};
+}
+
+bool Producer::at_rest() const {
+  return transactions_committed_ == transactions_begun_ && !fenced_ && !client_->broken();
 }
 
 Result<rd_kafka_topic_t*> Producer::topic(const std::string& name) {
@@ -308,6 +313,7 @@ Result<void> Producer::commit(Context& context) {
     ErrorPtr error(api().commit_transaction(client_->get(), kStepMs));
     if (error == nullptr) {
       began_.reset();
+      ++transactions_committed_;
       return {};
     }
     client_->serve(Millis(0));

@@ -48,6 +48,9 @@ class Producer {
   Result<void> abort(Context& context);
 
   [[nodiscard]] bool in_transaction() const { return began_.has_value(); }
+  // Every transaction it ever began is committed. After an abort librdkafka 2.0.2 may number messages as earlier ones
+  // that the broker has, which it takes for the same.
+  [[nodiscard]] bool at_rest() const;
   // When the open transaction began, or the last one did.
   [[nodiscard]] SteadyTime began() const { return last_began_; }
   // Somebody else has our id by now, or the coordinator gave our transaction up when it timed out.
@@ -82,6 +85,8 @@ class Producer {
   std::map<std::string, std::unique_ptr<rd_kafka_topic_t, TopicDeleter>> topics_;  // go before the client
   std::optional<SteadyTime> began_;
   SteadyTime last_began_;
+  uint64_t transactions_begun_ = 0;
+  uint64_t transactions_committed_ = 0;
   std::atomic<bool> fenced_{false};
 };
 

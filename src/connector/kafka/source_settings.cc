@@ -238,6 +238,8 @@ Result<SourceSettings> source_settings(const Registry& registry, const Connector
   auto beginning = parse_beginning(options.text("offset"));
   if (!beginning.ok()) return user_error("{}: offset {}", options.where("offset"), beginning.error().what);
   settings.beginning = beginning.value();
+  // All there is came after the stream began.
+  if (request.waited && settings.beginning.kind == Beginning::Kind::latest) settings.beginning = {};
   settings.sample_messages = options.integer("sample_messages");
   return settings;
 }

@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <stop_token>
+#include <thread>
+#include <utility>
 
 namespace sluice::kafka {
 namespace {
@@ -10,11 +13,18 @@ namespace {
 constexpr Millis kNamePatience{2'000};
 // So long a member waits for another one's transaction before it looks who is alive.
 constexpr Millis kMemberPatience{4'000};
+constexpr Millis kLeavePatience{3'000};
 
 std::string owner_name() {
   char host[256] = "localhost";
   ::gethostname(host, sizeof host - 1);
   return fmt::format("{}:{}", host, ::getpid());
+}
+
+// Limits follow those of the topics, which may have been altered.
+bool same_shape(const ProducerShape& a, const ProducerShape& b) {
+  return a.transactional_id == b.transactional_id && a.message_bytes_max == b.message_bytes_max &&
+         a.batch_bytes_max == b.batch_bytes_max;
 }
 
 }  // namespace
@@ -46,9 +56,16 @@ Result<void> Takeover::mark(Context& context, Producer& producer, PositionReader
   return reader.read_until(context, entry.session, state, on_silence);
 }
 
-Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& shape, const IsDead& is_dead) {
+Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& shape, const IsDead& is_dead,
+                                       std::unique_ptr<Producer> own) {
   Taken taken;
-  taken.producer = TRY(Producer::open(context, settings_.cluster, shape));
+  const bool goes_on = own != nullptr && own->at_rest() && same_shape(own->shape(), shape);
+  if (goes_on) {
+    taken.producer = std::move(own);
+  } else {
+    own.reset();  // before another one of its id begins
+    taken.producer = TRY(Producer::open(context, settings_.cluster, shape));
+  }
   crash_point("kafka.fence.taken");
   auto reader = TRY(PositionReader::open(context, settings_.cluster, topic_));
   RememberedState state;
@@ -74,11 +91,15 @@ Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& sh
     return transient("{}: another member of pipeline '{}' has a transaction open, or has died with it meanwhile",
                      settings_.cluster.where, settings_.pipeline);
   };
-  // Another member that looked before we joined may take us for dead, at any time.
+  // Another member that looked before we joined may take us for dead, at any time: also while we did nothing.
+  bool may_be_opened_again = goes_on && member_;
   const auto mark_ours = [&](const std::set<std::string>& gone) -> Result<void> {
     auto marked = mark(context, *taken.producer, *reader, gone, state, on_silence);
-    if (!marked.ok() && taken.producer->fenced()) return explain(context, *taken.producer);
-    return marked;
+    if (marked.ok() || !taken.producer->fenced()) return marked;
+    if (!std::exchange(may_be_opened_again, false)) return explain(context, *taken.producer);
+    taken.producer.reset();
+    taken.producer = TRY(Producer::open(context, settings_.cluster, shape));
+    return mark(context, *taken.producer, *reader, gone, state, on_silence);
   };
   TRY(mark_ours({}));
   crash_point("kafka.fence.marked");
@@ -90,6 +111,22 @@ Result<Takeover::Taken> Takeover::take(Context& context, const ProducerShape& sh
   }
   taken.held = std::move(state.positions);
   return taken;
+}
+
+Result<void> Takeover::leave(Context& context, Producer& producer) const {
+  if (!producer.at_rest()) return {};
+  Piece piece = topic_.piece();
+  topic_.add_writer(producer.shape().transactional_id, std::nullopt, piece);
+  std::stop_source enough;
+  const std::stop_callback also_then(context.stop, [&] { enough.request_stop(); });
+  const std::jthread timer([&](const std::stop_token& over) {
+    if (system_clock().sleep(kLeavePatience, over)) enough.request_stop();
+  });
+  Context briefly = context;
+  briefly.stop = enough.get_token();
+  TRY(producer.begin(briefly));
+  TRY(producer.send(briefly, piece));
+  return producer.commit(briefly);
 }
 
 Error Takeover::explain(Context& context, const Producer& producer) {

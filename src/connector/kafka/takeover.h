@@ -25,7 +25,11 @@ class Takeover {
   };
   // Besides the id of `shape`, those on record are fenced that `is_dead` says nobody may use any more.
   using IsDead = std::function<bool(const std::string& transactional_id)>;
-  Result<Taken> take(Context& context, const ProducerShape& shape, const IsDead& is_dead);
+  // `own`, where it is at rest and of this shape, goes on. Null: one is opened.
+  Result<Taken> take(Context& context, const ProducerShape& shape, const IsDead& is_dead,
+                     std::unique_ptr<Producer> own = nullptr);
+  // A member that is at rest goes for good: nobody has to fence it. Tried for a moment only.
+  Result<void> leave(Context& context, Producer& producer) const;
 
   // Why a producer of ours was fenced: by a successor (refused, with its name), or by the coordinator because its
   // transaction was open for too long (transient). A member that was taken for dead joins anew (transient).
