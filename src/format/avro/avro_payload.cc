@@ -6,9 +6,9 @@
 
 #include "avro/arrow_schema.h"
 #include "avro/writer.h"
-#include "batch/plain.h"
 #include "format/avro/payload_decoder.h"
 #include "format/avro/payload_encoder.h"
+#include "format/avro/reader_names.h"
 #include "format/avro/schema_file.h"
 #include "net/schema_registry.h"
 #include "port/columns_only.h"
@@ -116,28 +116,15 @@ class AvroPayloadFormat final : public PayloadFormat {
       if (found.schema == nullptr) continue;
       auto written = avro::to_arrow(*found.schema);
       if (!written.ok()) continue;
-      Result<SchemaPtr> both = arrow::schema(unresolved(*found.schema, *written.value()));
+      const bool records = reader_ != nullptr && reader_->root().kind == avro::Kind::record &&
+                           found.schema->root().kind == avro::Kind::record;
+      if (records) written = avro::to_arrow(*with_dropped_fields(reader_, found.schema, nullptr));
+      if (!written.ok()) continue;
+      Result<SchemaPtr> both = nullable(*written.value());
       if (schema != nullptr) both = unify(schema, both.value());
       if (both.ok()) schema = std::move(both).value();
     }
     return schema;
-  }
-
-  // The columns of a writer's schema without those that the reader's knows under their names or others.
-  [[nodiscard]] arrow::FieldVector unresolved(const avro::Schema& written, const arrow::Schema& columns) const {
-    arrow::FieldVector fields;
-    const auto known = reader_ == nullptr ? Result<SchemaPtr>(SchemaPtr()) : avro::to_arrow(*reader_);
-    for (int i = 0; i < columns.num_fields(); ++i) {
-      const auto& field = columns.field(i);
-      const bool records = reader_ != nullptr && known.ok() && written.root().kind == avro::Kind::record &&
-                           reader_->root().kind == avro::Kind::record;
-      const auto* target =
-          records ? avro::resolved(written.root().fields[static_cast<size_t>(i)], reader_->root()) : nullptr;
-      const auto same = target == nullptr ? nullptr : known.value()->GetFieldByName(target->column);
-      if (same != nullptr && !names_more({arrow::field(same->name(), field->type())}, {same})) continue;
-      fields.push_back(field->WithNullable(true));
-    }
-    return fields;
   }
 
   [[nodiscard]] Result<avro::SchemaRef> schema_to_write(const arrow::Schema& schema) const {

@@ -149,6 +149,43 @@ TEST_F(AvroPayloadTest, AFieldOfANewerSchemaIsReportedOrIgnored) {
   EXPECT_EQ(value_of(decode(context_, *lenient, messages, {}, schema)).rows, "{\"id\":1,\"who\":\"Ida\"}\n");
 }
 
+// "who" became "buyer", "note" was dropped, and "vip" has a default.
+TEST_F(AvroPayloadTest, FieldsThatTheLatestSchemaDroppedDoNotUndoItsNamesAndDefaults) {
+  int v1 = registry_.add("orders-value", R"({"type":"record","name":"Order","fields":[{"name":"id","type":"long"},)"
+                                         R"({"name":"who","type":"string"},{"name":"note","type":"string"},)"
+                                         R"({"name":"to","type":["null",{"type":"record","name":"Place","fields":[)"
+                                         R"({"name":"town","type":"string"},{"name":"zip","type":"string"}]}]}]})");
+  int v2 = registry_.add("orders-value", R"({"type":"record","name":"Order","fields":[{"name":"id","type":"long"},)"
+                                         R"({"name":"buyer","type":"string","aliases":["who"]},)"
+                                         R"({"name":"vip","type":"boolean","default":true},)"
+                                         R"({"name":"to","type":["null",{"type":"record","name":"Place","fields":[)"
+                                         R"({"name":"city","type":"string","aliases":["town"]}]}]}]})");
+  auto format = with_registry();
+  Messages messages = {framed(v1, "\x02\x06Ida\x04hi\x02\x04Ur\x02z"), framed(v2, "\x04\x06"s + "Bob\0\0"s)};
+  auto sample = views(messages);
+  auto schema = value_of(format->infer(context_, sample));
+  EXPECT_EQ(schema->field_names(), (std::vector<std::string>{"id", "buyer", "vip", "to", "note"}));
+  EXPECT_EQ(value_of(decode(context_, *format, messages, {}, schema)).rows,
+            "{\"id\":1,\"buyer\":\"Ida\",\"vip\":true,\"to\":{\"city\":\"Ur\",\"zip\":\"z\"},\"note\":\"hi\"}\n"
+            "{\"id\":2,\"buyer\":\"Bob\",\"vip\":false,\"to\":null,\"note\":null}\n");
+}
+
+TEST_F(AvroPayloadTest, WhatDoesNotResolveComesAsItWasWrittenUnderTheReadersNames) {
+  int v1 = registry_.add("orders-value", R"({"type":"record","name":"Order","fields":[{"name":"who","type":"string"},)"
+                                         R"({"name":"price","type":"long"},{"name":"note","type":"string"}]})");
+  registry_.add("orders-value",
+                R"({"type":"record","name":"Order","fields":[{"name":"buyer","type":"string","aliases":["who"]},)"
+                R"({"name":"price","type":"int"}]})");
+  auto format = with_registry({{"unknown_fields", "ignore"}});
+  Messages messages = {framed(v1, "\x06Ida\x0e\x04hi")};
+  auto narrow = value_of(format->infer(context_, {}));
+  EXPECT_EQ(value_of(decode(context_, *format, messages, {}, narrow)).rows, "{\"buyer\":\"Ida\",\"price\":7}\n");
+  auto payloads = views(messages);
+  auto wide = value_of(format->infer(context_, payloads));
+  EXPECT_EQ(value_of(decode(context_, *format, messages, {}, wide)).rows,
+            "{\"buyer\":\"Ida\",\"price\":7,\"note\":\"hi\"}\n");
+}
+
 TEST_F(AvroPayloadTest, ReferencesAreResolved) {
   registry_.add("money",
                 R"({"type":"record","name":"Money","namespace":"a","fields":[{"name":"cents","type":"int"}]})");

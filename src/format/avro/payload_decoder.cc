@@ -10,6 +10,7 @@
 #include "avro/arrow_schema.h"
 #include "avro/reader.h"
 #include "batch/plain.h"
+#include "format/avro/reader_names.h"
 #include "port/payload_groups.h"
 
 namespace sluice::avro_format_detail {
@@ -138,13 +139,18 @@ class AvroPayloadDecoder final : public PayloadDecoder {
                           *path);
       }
     }
-    // The reader schema knows defaults and aliases. Where the rows are to have fields that it lacks (the schema has
-    // been followed since), or it does not fit, values come as they were written and are cast.
+    // The reader schema knows defaults and aliases. Where the rows are to have fields that it dropped, they come beside
+    // its own; where it does not fit, values come as they were written, under its names, and are cast.
     if (plan_.reader != nullptr) {
       const auto known = TRY(avro::to_arrow(*plan_.reader));
       auto made = avro::RowReader::make(written, plan_.reader, plan_.planned.get());
       const bool enough = !names_more(plan_.planned->fields(), known->fields());
       if (plan_.schemas == nullptr || (enough && made.ok())) return made;
+      const auto wanted = arrow::struct_(plan_.planned->fields());
+      made =
+          avro::RowReader::make(written, with_dropped_fields(plan_.reader, written, wanted.get()), plan_.planned.get());
+      if (made.ok()) return made;
+      return avro::RowReader::make(written, with_names_of(plan_.reader, written), plan_.planned.get());
     }
     return avro::RowReader::make(written, written, plan_.planned.get());
   }

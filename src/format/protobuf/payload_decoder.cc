@@ -10,6 +10,7 @@
 #include "batch/plain.h"
 #include "format/protobuf/arrow_schema.h"
 #include "format/protobuf/reader.h"
+#include "format/protobuf/reader_names.h"
 #include "format/protobuf/wire.h"
 #include "port/payload_groups.h"
 
@@ -143,13 +144,13 @@ class ProtobufPayloadDecoder final : public PayloadDecoder {
                           *path);
       }
     }
-    // Fields are known by their numbers: the reader's names hold, also where the writer had others. Where rows are to
-    // have columns that it lacks (the schema has been followed since), messages are read as they were written.
+    // Fields are known by their numbers: the reader's names hold, also where the writer had others. Those that it
+    // dropped come beside its own where rows are to have them.
     if (plan_.message != nullptr) {
-      const auto known = TRY(to_arrow(*plan_.message));
-      if (!names_more(plan_.planned->fields(), known->fields())) {
-        return MessageReader::make(plan_.reader, *plan_.message, plan_.planned.get());
-      }
+      TRY(to_arrow(*plan_.message));
+      const auto read =
+          with_dropped_fields({plan_.reader, plan_.message}, {schema, &message}, &plan_.planned->fields());
+      return MessageReader::make(read.schema, *read.message, plan_.planned.get());
     }
     return MessageReader::make(schema, message, plan_.planned.get());
   }

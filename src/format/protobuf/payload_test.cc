@@ -269,6 +269,36 @@ TEST_F(ProtobufPayloadTest, TheRegistrySaysWhichMessageAndFieldsAreKnownByTheirN
   EXPECT_THAT(unknown.bad[0], testing::HasSubstr("has no schema with the id 77 (subject orders-value)"));
 }
 
+// "who" became "buyer", "note" was dropped, and there is "vip".
+TEST_F(ProtobufPayloadTest, FieldsThatTheLatestSchemaDroppedDoNotUndoItsNames) {
+  int v1 = registry_.add("orders-value",
+                         R"(syntax = "proto3"; message Order { int64 id = 1; string who = 2; string note = 3; To to = 4;
+                            repeated Tag tags = 5; map<string, Tag> marks = 7; oneof how { bool air = 8; bool sea = 9; }
+                            message To { string town = 1; string zip = 2; } message Tag { int32 n = 1; } })",
+                         "PROTOBUF");
+  int v2 = registry_.add("orders-value",
+                         R"(syntax = "proto3"; message Order { int64 id = 1; string buyer = 2; To to = 4;
+                            repeated Tag tags = 5; bool vip = 6; map<string, Tag> marks = 7; oneof how { bool sky = 8; }
+                            message To { string city = 1; } message Tag { int32 m = 1; } })",
+                         "PROTOBUF");
+  auto format = with_registry();
+  Messages messages = {
+      framed(v1, varint(1, 4) + part(2, "Ida") + part(3, "hi") + part(4, part(1, "Ur") + part(2, "z")) +
+                     part(5, varint(1, 9)) + part(7, part(1, "k") + part(2, varint(1, 8))) + varint(8, 1) +
+                     varint(9, 1)),
+      framed(v2, varint(1, 5) + part(2, "Bob") + varint(6, 1) + varint(8, 1)),
+  };
+  auto sample = views(messages);
+  auto schema = value_of(format->infer(context_, sample));
+  EXPECT_EQ(schema->field_names(),
+            (std::vector<std::string>{"id", "buyer", "to", "tags", "vip", "marks", "sky", "note", "sea"}));
+  EXPECT_EQ(value_of(decode(context_, *format, messages, {}, schema)).rows,
+            "{\"id\":4,\"buyer\":\"Ida\",\"to\":{\"city\":\"Ur\",\"zip\":\"z\"},\"tags\":[{\"m\":9}],\"vip\":false,"
+            "\"marks\":{\"k\":{\"m\":8}},\"sky\":null,\"note\":\"hi\",\"sea\":true}\n"
+            "{\"id\":5,\"buyer\":\"Bob\",\"to\":null,\"tags\":[],\"vip\":true,\"marks\":{},\"sky\":true,"
+            "\"note\":null,\"sea\":null}\n");
+}
+
 TEST_F(ProtobufPayloadTest, ReferencesAndInnerMessages) {
   registry_.add("money", R"(syntax = "proto3"; package a; message Money { int64 cents = 1; })", "PROTOBUF");
   int id = registry_.add("orders-value", R"(syntax = "proto3"; import "a/money.proto";

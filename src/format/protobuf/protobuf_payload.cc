@@ -5,6 +5,7 @@
 #include "format/protobuf/arrow_schema.h"
 #include "format/protobuf/payload_decoder.h"
 #include "format/protobuf/payload_encoder.h"
+#include "format/protobuf/reader_names.h"
 #include "format/protobuf/wire.h"
 #include "format/protobuf/writer.h"
 #include "net/schema_registry.h"
@@ -125,14 +126,11 @@ class ProtobufPayloadFormat final : public PayloadFormat {
       auto written = to_arrow(*message);
       if (!written.ok()) continue;
       // A field that only has another name now is no other field.
-      arrow::FieldVector others;
-      for (size_t i = 0; i < message->fields.size(); ++i) {
-        const bool renamed = message_ != nullptr && message_->field(message->fields[i].number) != nullptr;
-        if (!renamed) others.push_back(written.value()->field(static_cast<int>(i)));
+      if (message_ != nullptr) {
+        written = to_arrow(*with_dropped_fields({reader_, message_}, {found.schema, message}, nullptr).message);
       }
-      Result<SchemaPtr> both = arrow::schema(others);
-      if (schema != nullptr) both = unify(schema, both.value());
-      if (both.ok()) schema = std::move(both).value();
+      if (written.ok() && schema != nullptr) written = unify(schema, written.value());
+      if (written.ok()) schema = std::move(written).value();
     }
     return schema;
   }
