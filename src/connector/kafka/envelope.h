@@ -26,6 +26,8 @@ struct EnvelopeOrigin {
 
 // What stands for a value that the database did not send because the change left it as it was.
 inline constexpr std::string_view kUnavailable = "__debezium_unavailable_value";
+// The same of bytes in JSON, which has them as base64.
+inline constexpr std::string_view kUnavailableBytes = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
 
 // The envelope's columns for rows with `columns` of `schema`: before, after (structs of them), source, op, ts_ms.
 SchemaPtr envelope_schema(const arrow::Schema& schema, std::span<const int> columns);

@@ -1,6 +1,7 @@
 #include "connector/kafka/envelope.h"
 
 #include <arrow/api.h>
+#include <arrow/json/from_string.h>
 #include <gtest/gtest.h>
 
 #include "batch/change.h"
@@ -135,6 +136,25 @@ TEST(Envelope, WhatWasWrittenIsReadBackAsChanges) {
                 R"({"id":1,"note":null,"_op":"delete",)" + ts + R"(,"_pos":"t/0/3","_unchanged":null})" + "\n");
   EXPECT_EQ(back.message_of, (std::vector<int64_t>{0, 1, 1, 2}));
   EXPECT_EQ(value_of(from_envelope(reading, *messages, positions, false)).rows->num_rows(), 3);
+}
+
+// JSON has bytes as base64, and columns of it are text.
+TEST(Envelope, ThePlaceholderOfBytesIsKnownAsJsonHasIt) {
+  auto inferred = arrow::schema({arrow::field("after", arrow::struct_({arrow::field("id", arrow::int64()),
+                                                                       arrow::field("bytes", arrow::utf8())})),
+                                 arrow::field("op", arrow::utf8())});
+  auto reading = value_of(read_envelope(*inferred));
+  auto table = arrow::json::ArrayFromJSONString(
+                   arrow::struct_(reading.message->fields()),
+                   R"([{"after":{"id":1,"bytes":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="},"op":"u","before":null},
+                       {"after":{"id":2,"bytes":"X19k"},"op":"u","before":null}])")
+                   .ValueOrDie();
+  auto messages = arrow::RecordBatch::FromStructArray(table).ValueOrDie();
+  auto back = value_of(from_envelope(reading, *messages, std::vector<std::string>{"p1", "p2"}, false));
+  EXPECT_EQ(shown(*back.rows), R"({"id":1,"bytes":null,"_op":"update","_ts":null,"_pos":"p1","_unchanged":"bytes"})"
+                               "\n"
+                               R"({"id":2,"bytes":"X19k","_op":"update","_ts":null,"_pos":"p2","_unchanged":null})"
+                               "\n");
 }
 
 // Messages as their JSON was decoded: op, before {id}, after {id, note}, ts_ms.

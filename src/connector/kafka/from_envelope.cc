@@ -109,7 +109,8 @@ class RowsOfEnvelopes {
   static bool is_unavailable(const arrow::Array& array, int64_t i) {
     const auto id = array.type_id();
     if ((id != arrow::Type::STRING && id != arrow::Type::BINARY) || array.IsNull(i)) return false;
-    return static_cast<const arrow::BinaryArray&>(array).GetView(i) == kUnavailable;
+    const auto value = static_cast<const arrow::BinaryArray&>(array).GetView(i);
+    return value == kUnavailable || (id == arrow::Type::STRING && value == kUnavailableBytes);
   }
 
   // Values of field `f`, from where each row says.
