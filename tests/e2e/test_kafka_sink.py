@@ -338,6 +338,40 @@ def test_what_acls_forbid_is_said(sluice, secure_kafka):
     assert "refuse this login" in error and "oops" not in error
 
 
+def permit(kafka, name, *operations):
+    """What the user `app` may do with a topic, and nothing else."""
+    from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
+
+    acls = [AclBinding(ResourceType.TOPIC, name, ResourcePatternType.LITERAL, "User:app", "*", AclOperation[operation],
+                       AclPermissionType.ALLOW) for operation in operations]
+    for done in kafka.admin.create_acls(acls).values():
+        done.result(10)
+
+
+def test_a_limit_that_the_user_may_not_read_is_not_told_as_a_fact(sluice, secure_kafka):
+    topic = secure_kafka.make_topic(max_message_bytes=10_000_000)
+    (sluice.folder / "in").mkdir()
+    lines = [{"id": i, "v": "x" * (2_000_000 if i == 1 else 100)} for i in range(3)]
+    (sluice.folder / "in/1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    insert = "CREATE TABLE {} AS SELECT * FROM file('in/*.jsonl') INSERT INTO {};"
+    permit(secure_kafka, topic, "WRITE", "DESCRIBE")
+    error = sluice.fails("run", "-e", insert.format("guessed", as_app(secure_kafka, topic)))
+    assert "DESCRIBE_CONFIGS" in error and "1048588" in error and "rdkafka.message.max.bytes" in error, error
+    assert ids(secure_kafka, topic) == []
+    said = as_app(secure_kafka, topic).replace(topic, f"{topic}?rdkafka.message.max.bytes=9000000")
+    sluice.sql(insert.format("told", said))
+    assert ids(secure_kafka, topic) == [0, 1, 2]
+    # Where that is more than the topic takes, its brokers say so.
+    small = secure_kafka.make_topic(max_message_bytes=1_000_000)
+    permit(secure_kafka, small, "WRITE", "DESCRIBE")
+    error = sluice.fails("run", "-e", insert.format("told_wrongly", said.replace(topic, small)))
+    assert f"topic '{small}'" in error and "raise max.message.bytes" in error, error
+    assert ids(secure_kafka, small) == []
+    permit(secure_kafka, topic, "DESCRIBE_CONFIGS")
+    sluice.sql(insert.format("known", as_app(secure_kafka, topic)))
+    assert ids(secure_kafka, topic) == [0, 0, 1, 1, 2, 2]
+
+
 def test_brokers_that_are_not_there_are_named(sluice):
     ndjson(sluice.folder / "in/1.jsonl", range(3))
     error = sluice.fails("run", "-e", "CREATE TABLE p AS SELECT * FROM file('in/*.jsonl') INSERT INTO "

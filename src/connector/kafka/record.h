@@ -18,6 +18,7 @@ struct TargetTopic {
   std::string name;
   int32_t partitions = 0;
   int64_t message_bytes_max = 0;  // its max.message.bytes
+  bool limit_is_known = true;     // else that is a guess: it may not be read
 };
 using TopicPtr = std::shared_ptr<const TargetTopic>;
 

@@ -82,6 +82,18 @@ int32_t payload_at(const EncodedPayloads& encoded, int32_t index) {
   return absent ? Record::kNone : index;
 }
 
+std::string too_large(int64_t bytes, const TargetTopic& topic) {
+  if (topic.limit_is_known) {
+    return fmt::format("the message has {} bytes, and topic '{}' takes {} (max.message.bytes)", bytes, topic.name,
+                       topic.message_bytes_max);
+  }
+  return fmt::format(
+      "the message has {} bytes, and {} is taken for the max.message.bytes of topic '{}', which this user may not "
+      "read; "
+      "grant DESCRIBE_CONFIGS on the topic, or give rdkafka.message.max.bytes",
+      bytes, topic.message_bytes_max, topic.name);
+}
+
 }  // namespace
 
 // What becomes of one row.
@@ -303,8 +315,7 @@ void RecordEncoder::append_records(std::vector<Row>& rows, Piece& out) const {
     if (row.of_another || !row.unfit.empty()) continue;
     const int64_t bytes = out.payload_bytes(row.record) + kAroundBatch;
     if (bytes > topic_->message_bytes_max) {
-      row.unfit = fmt::format("the message has {} bytes, and topic '{}' takes {} (max.message.bytes)", bytes,
-                              topic_->name, topic_->message_bytes_max);
+      row.unfit = too_large(bytes, *topic_);
       continue;
     }
     out.records.push_back(row.record);

@@ -136,10 +136,10 @@ class KafkaRecords : public testing::Test {
  protected:
   // Keys, values and what else there is of each record, as one text; then the rows that cannot be records.
   std::vector<std::string> records(const arrow::FieldVector& fields, const std::string& json, const Options& options,
-                                   bool judges = false) {
+                                   bool judges = false, const kafka::TargetTopic& into = {"orders", 4, 200}) {
     settings_ = std::make_unique<kafka::SinkSettings>(
         value_of(kafka::sink_settings(registry(), request_for("orders", options))));
-    auto topic = std::make_shared<kafka::TargetTopic>(kafka::TargetTopic{"orders", 4, 200});
+    auto topic = std::make_shared<kafka::TargetTopic>(into);
     const auto schema = arrow::schema(fields);
     auto encoder = value_of(kafka::RecordEncoder::make(context_, *settings_, topic, {"public", "orders"}, schema));
     auto table = arrow::json::ArrayFromJSONString(arrow::struct_(fields), json).ValueOrDie();
@@ -245,6 +245,10 @@ TEST_F(KafkaRecords, AMessageThatIsTooLargeIsNamed) {
   const std::string json = R"([{"id":1,"note":")" + std::string(200, 'x') + R"("},{"id":2,"note":"b"}])";
   EXPECT_THAT(records(id_and_note(), json, {}), ElementsAre(R"((none) → {"id":2,"note":"b"})",
                                                             HasSubstr("topic 'orders' takes 200 (max.message.bytes)")));
+  EXPECT_THAT(records(id_and_note(), json, {}, /*judges=*/false, {"orders", 4, 200, /*limit_is_known=*/false}),
+              ElementsAre(R"((none) → {"id":2,"note":"b"})",
+                          HasSubstr("200 is taken for the max.message.bytes of topic 'orders', which this user may not "
+                                    "read; grant DESCRIBE_CONFIGS")));
 }
 
 TEST_F(KafkaRecords, ARowThatTheFormatRefusesIsFoundAmongTheOthers) {

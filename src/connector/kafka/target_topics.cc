@@ -6,15 +6,22 @@
 namespace sluice::kafka {
 namespace {
 
-// The brokers' default for max.message.bytes, where the topic's own may not be read (an ACL).
+// The brokers' default for max.message.bytes.
 constexpr int64_t kUsualMessageBytes = 1'048'588;
 constexpr Millis kPropagation{10'000};
 
-int64_t number_of(const std::optional<std::string>& text, int64_t otherwise) {
-  if (!text.has_value()) return otherwise;
+int64_t number_of(std::string_view text, int64_t otherwise) {
   int64_t number = otherwise;
-  (void)std::from_chars(text->data(), text->data() + text->size(), number);
+  (void)std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
+}
+
+// Of a topic whose limit may not be read (an ACL): what the statement says that messages may have, else what is usual.
+int64_t guessed_message_bytes(const Cluster& cluster) {
+  for (const auto& property : cluster.properties) {
+    if (property.name == "message.max.bytes") return number_of(property.value.reveal(), kUsualMessageBytes);
+  }
+  return kUsualMessageBytes;
 }
 
 }  // namespace
@@ -47,7 +54,9 @@ Result<TopicPtr> TargetTopics::find_locked(Context& context, const std::string& 
   TargetTopic topic;
   topic.name = name;
   topic.partitions = found->partitions;
-  topic.message_bytes_max = number_of(limit.ok() ? *limit : std::nullopt, kUsualMessageBytes);
+  topic.limit_is_known = limit.ok() && limit->has_value();
+  topic.message_bytes_max =
+      topic.limit_is_known ? number_of(**limit, kUsualMessageBytes) : guessed_message_bytes(settings_.cluster);
   return std::make_shared<const TargetTopic>(std::move(topic));
 }
 
