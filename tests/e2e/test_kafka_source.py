@@ -439,6 +439,39 @@ def test_a_topic_that_may_not_be_read_says_what_to_grant(secured, sluice):
     assert f"'{topic}'" in error and "grant READ" in error
 
 
+# Batches that are damaged.
+
+
+def test_a_damaged_batch_is_not_passed_over(own_kafka, sluice, start, tmp_path):
+    topic = own_kafka.make_topic()
+    for number in range(3):
+        own_kafka.produce(topic, numbered([number], note=f"this is {number}"))
+    (log,) = (own_kafka.nodes[0].folder / "data" / f"{topic}-0").glob("*.log")
+
+    def damage(before, after):
+        whole = log.read_bytes()
+        with log.open("r+b") as file:
+            file.seek(whole.index(before))
+            file.write(after)
+
+    damage(b"this is 1", b"this is 7")
+    location = f"kafka('{own_kafka.brokers}/{topic}?{QUICK}&rdkafka.check.crcs=true', columns := 'id BIGINT, note VARCHAR')"
+    table = f"CREATE TABLE t AS SELECT * FROM {location} INSERT INTO file('table/', format := 'json');"
+    error = sluice.fails("run", "-e", table)
+    assert f"topic '{topic}', partition 0" in error and "CRC" in error, error
+    sql = stream(location, options="epoch_rows := 1, epoch_age := '10ms'")
+    for _ in range(2):
+        code, said = start("run", "-e", sql).end()
+        assert code == 1 and f"topic '{topic}', partition 0" in said and "CRC" in said, said
+        assert ids(tmp_path / "out") in ([], [0]), said
+    damage(b"this is 7", b"this is 1")
+    sluice.sql(table)
+    assert ids(tmp_path / "table") == [0, 1, 2]
+    running = start("run", "-e", sql)
+    running.waits_until(lambda: ids(tmp_path / "out") == [0, 1, 2], "the rows")
+    running.stop()
+
+
 # Brokers that are down.
 
 

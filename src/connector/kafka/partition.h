@@ -28,8 +28,9 @@ struct Partition {
 
   const TopicPartition name;
   const SplitId split;
-  Queue queue;                     // its messages, apart from the client's other events
-  std::atomic<int64_t> next;       // what follows the last message a reader has taken
+  Queue queue;                // its messages, apart from the client's other events
+  std::atomic<int64_t> next;  // what follows the last message a reader has taken; kLost: its queue is behind that
+  static constexpr int64_t kLost = -1;
   int64_t began = 0;               // where reading began when it was given to us
   bool beginning_to_tell = false;  // it is not a durable position yet
 };

@@ -65,7 +65,7 @@ class PartitionReader final : public Reader {
       if (part_ == setup_.parts.size()) return Event(End{});
       if (truncate_) return Event(*std::exchange(truncate_, std::nullopt));
       if (schema_change_) return Event(*schema_change_);  // nothing behind it can be read by this reader
-      if (failed_ && messages_.empty()) return *std::exchange(failed_, std::nullopt);
+      if (failed_ && messages_.empty()) return give_up();
       Partition& partition = *setup_.parts[part_].partition;
       if (part().alone && assigned_ != part_) TRY(assign_alone());
       const int64_t before = partition.next;
@@ -89,6 +89,12 @@ class PartitionReader final : public Reader {
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return setup_.client->failure(code, what());
     assigned_ = part_;
     return {};
+  }
+
+  // What the queue had behind the gap is gone: whoever reads on has to seek.
+  Error give_up() {
+    part().partition->next = Partition::kLost;
+    return *failed_;
   }
 
   static Rows progress_only(const Partition& partition) {
@@ -140,6 +146,7 @@ class PartitionReader final : public Reader {
 
   void take(rd_kafka_message_t* raw) {
     Message message(raw);
+    if (failed_) return;  // it lies behind a gap
     Partition& partition = *part().partition;
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
       if (is_missing(message->offset)) return;
@@ -149,7 +156,7 @@ class PartitionReader final : public Reader {
       return;
     }
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      if (!failed_) failed_ = error_of_message(*message);
+      failed_ = error_of_message(*message);
       return;
     }
     if (message->offset < partition.next) return;  // before a seek
@@ -236,7 +243,7 @@ class PartitionReader final : public Reader {
   bool at_eof_ = false;
   std::optional<SchemaChange> schema_change_;  // behind the rows that were handed out last, and the reader's end
   std::optional<Truncate> truncate_;  // behind the rows that were handed out last; messages_ are those behind it
-  std::optional<Error> failed_;       // what came behind messages that are handed out first
+  std::optional<Error> failed_;       // what came behind messages that are handed out first, and the reader's end
   std::optional<SteadyTime> heard_;
 };
 
