@@ -178,6 +178,25 @@ def test_a_message_that_is_too_large_goes_to_the_dead_letters_or_stops(sluice, k
     assert "2000" in dead[0]["reason"]
 
 
+def test_a_key_that_its_format_refuses_goes_to_the_dead_letters(sluice, kafka):
+    topic = kafka.make_topic()
+    (sluice.folder / "in").mkdir()
+    lines = [{"id": i, "k": None if i == 50 else f"k{i}"} for i in range(500)]
+    (sluice.folder / "in/1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (sluice.folder / "key.avsc").write_text(json.dumps(
+        {"type": "record", "name": "Key", "fields": [{"name": "k", "type": "string"}]}))
+    more = "key := 'k', mode := 'append', key_format := 'avro', key_schema_file := 'key.avsc'"
+    error = sluice.fails("run", "-e", table_of(kafka, topic, more, name=named(topic)))
+    assert "encoding keys" in error and ids(kafka, topic) == []
+    sluice.sql(table_of(kafka, topic, more, "dead_letters := 'dead/?format=json'", name=named(topic, "q")))
+    messages = kafka.read_all(topic)
+    assert {json.loads(message.value())["id"]: message.key() for message in messages} == {
+        i: bytes([2 * len(f"k{i}")]) + f"k{i}".encode() for i in range(500) if i != 50}
+    dead = [json.loads(line) for path in (sluice.folder / "dead").rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [json.loads(row["payload"])["id"] for row in dead] == [50]
+    assert "key" in dead[0]["reason"]
+
+
 def test_a_topic_that_is_missing_or_has_messages_is_refused_where_asked(sluice, kafka):
     ndjson(sluice.folder / "in/1.jsonl", range(3))
     missing = kafka.make_topic() + "-missing"

@@ -136,9 +136,10 @@ Result<std::vector<UnfitRow>> RecordEncoder::encode(Context& context, const arro
                                                     Piece& out) {
   std::vector<Row> rows(static_cast<size_t>(batch.num_rows()));
   note_changes(batch, rows);
-  TRY(encode_keys(context, batch, rows, out));
+  note_null_keys(batch, layout_, rows);
   TRY(settings_.envelope == Envelope::debezium ? encode_envelopes(context, batch, judges, rows, out)
                                                : encode_values(context, batch, judges, rows, out));
+  TRY(encode_keys(context, batch, judges, rows, out));
   add_metadata(batch, rows, out);
   append_records(rows, out);
   std::vector<UnfitRow> unfit;
@@ -170,30 +171,33 @@ void RecordEncoder::note_changes(const arrow::RecordBatch& batch, std::vector<Ro
   }
 }
 
-Result<void> RecordEncoder::encode_keys(Context& context, const arrow::RecordBatch& batch, std::vector<Row>& rows,
-                                        Piece& out) {
-  if (layout_.key.empty()) return {};
-  for (const int column : layout_.key) {
+void RecordEncoder::note_null_keys(const arrow::RecordBatch& batch, const RowLayout& layout, std::vector<Row>& rows) {
+  if (!layout.upsert) return;
+  for (const int column : layout.key) {
     const auto& keys = *batch.column(column);
-    if (!layout_.upsert || keys.null_count() == 0) continue;
+    if (keys.null_count() == 0) continue;
     for (size_t i = 0; i < rows.size(); ++i) {
       if (keys.IsNull(static_cast<int64_t>(i))) {
         rows[i].unfit = fmt::format("key column '{}' is null", batch.schema()->field(column)->name());
       }
     }
   }
+}
+
+// Of the rows that are to have a record, as their values say.
+Result<void> RecordEncoder::encode_keys(Context& context, const arrow::RecordBatch& batch, bool judges,
+                                        std::vector<Row>& rows, Piece& out) {
+  if (layout_.key.empty()) return {};
+  const auto none = [](const Row& row) { return row.of_another || !row.unfit.empty(); };
   if (key_encoder_ != nullptr) {
-    const auto first = static_cast<int32_t>(out.keys.ends.size());
-    const auto keys = columns_of(batch, layout_.key_schema, layout_.key);
-    TRY(key_encoder_->encode(context, *keys, out.keys).while_doing("encoding keys"));
-    for (size_t i = 0; i < rows.size(); ++i) rows[i].record.key = payload_at(out.keys, first + static_cast<int32_t>(i));
-    return {};
+    const Parts keys{columns_of(batch, layout_.key_schema, layout_.key), {}, true};
+    return encode_runs(context, keys, none, judges, rows, out);
   }
   const auto& keys = *batch.column(layout_.key.front());
   const bool text = is_text(keys);
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
-    if (keys.IsNull(row)) continue;
+    if (keys.IsNull(row) || none(rows[i])) continue;
     rows[i].record.key =
         text ? append_payload(text_at(keys, row), out.keys) : append_payload(key_text(keys, row), out.keys);
   }
@@ -202,18 +206,10 @@ Result<void> RecordEncoder::encode_keys(Context& context, const arrow::RecordBat
 
 Result<void> RecordEncoder::encode_values(Context& context, const arrow::RecordBatch& batch, bool judges,
                                           std::vector<Row>& rows, Piece& out) {
-  const Values values{columns_of(batch, layout_.value_schema, layout_.value), {}};
+  const Parts values{columns_of(batch, layout_.value_schema, layout_.value), {}};
   // Tombstones have no value, and their columns but the key's are null, which a schema may not allow.
   const auto none = [](const Row& row) { return row.tombstone || !row.unfit.empty(); };
-  const auto count = static_cast<int64_t>(rows.size());
-  for (int64_t from = 0; from < count;) {
-    int64_t to = from;
-    while (to < count && !none(rows[static_cast<size_t>(to)])) ++to;
-    if (to > from) TRY(encode_run(context, values, from, to, judges, rows, out));
-    from = to;
-    while (from < count && none(rows[static_cast<size_t>(from)])) ++from;
-  }
-  return {};
+  return encode_runs(context, values, none, judges, rows, out);
 }
 
 Result<void> RecordEncoder::encode_envelopes(Context& context, const arrow::RecordBatch& batch, bool judges,
@@ -222,7 +218,7 @@ Result<void> RecordEncoder::encode_envelopes(Context& context, const arrow::Reco
   for (auto& row : rows) row.of_another = true;
   for (const int64_t row : enveloped.row_of) rows[static_cast<size_t>(row)].of_another = false;
   for (auto& [row, why] : enveloped.unfit) rows[static_cast<size_t>(row)].unfit = std::move(why);
-  const Values values{std::move(enveloped.batch), std::move(enveloped.row_of)};
+  const Parts values{std::move(enveloped.batch), std::move(enveloped.row_of)};
   if (values.batch == nullptr || values.batch->num_rows() == 0) return {};
   return encode_run(context, values, 0, values.batch->num_rows(), judges, rows, out);
 }
@@ -244,33 +240,53 @@ Result<void> RecordEncoder::encode_truncate(Context& context, Piece& out) {
   return {};
 }
 
-Result<void> RecordEncoder::encode_run(Context& context, const Values& values, int64_t from, int64_t to, bool judges,
+// The rows that follow each other without one that is skipped are encoded together.
+template <typename Skipped>
+Result<void> RecordEncoder::encode_runs(Context& context, const Parts& parts, const Skipped& skipped, bool judges,
+                                        std::vector<Row>& rows, Piece& out) {
+  const auto count = static_cast<int64_t>(rows.size());
+  for (int64_t from = 0; from < count;) {
+    int64_t to = from;
+    while (to < count && !skipped(rows[static_cast<size_t>(to)])) ++to;
+    if (to > from) TRY(encode_run(context, parts, from, to, judges, rows, out));
+    from = to;
+    while (from < count && skipped(rows[static_cast<size_t>(from)])) ++from;
+  }
+  return {};
+}
+
+Result<void> RecordEncoder::encode_run(Context& context, const Parts& parts, int64_t from, int64_t to, bool judges,
                                        std::vector<Row>& rows, Piece& out) {
-  const auto first = static_cast<int32_t>(out.values.ends.size());
-  const size_t bytes = out.values.bytes.size();
+  auto& encoder = parts.keys ? *key_encoder_ : *value_encoder_;
+  auto& payloads = parts.keys ? out.keys : out.values;
+  const auto first = static_cast<int32_t>(payloads.ends.size());
+  const size_t bytes = payloads.bytes.size();
   const auto row_of = [&](int64_t i) -> Row& {
-    return rows[static_cast<size_t>(values.row_of.empty() ? i : values.row_of[static_cast<size_t>(i)])];
+    return rows[static_cast<size_t>(parts.row_of.empty() ? i : parts.row_of[static_cast<size_t>(i)])];
   };
-  const bool whole = from == 0 && to == values.batch->num_rows();
-  auto encoded = whole ? value_encoder_->encode(context, *values.batch, out.values)
-                       : value_encoder_->encode(context, *values.batch->Slice(from, to - from), out.values);
+  const bool whole = from == 0 && to == parts.batch->num_rows();
+  auto encoded = whole ? encoder.encode(context, *parts.batch, payloads)
+                       : encoder.encode(context, *parts.batch->Slice(from, to - from), payloads);
   if (encoded.ok()) {
     for (int64_t i = from; i < to; ++i) {
-      row_of(i).record.value = payload_at(out.values, first + static_cast<int32_t>(i - from));
+      auto& record = row_of(i).record;
+      (parts.keys ? record.key : record.value) = payload_at(payloads, first + static_cast<int32_t>(i - from));
     }
     return {};
   }
   const Fault fault = encoded.error().fault;
-  if (!judges || (fault != Fault::user && fault != Fault::refused)) return encoded;
-  out.values.bytes.resize(bytes);
-  out.values.ends.resize(static_cast<size_t>(first));
+  if (!judges || (fault != Fault::user && fault != Fault::refused)) {
+    return parts.keys ? std::move(encoded).while_doing("encoding keys") : std::move(encoded);
+  }
+  payloads.bytes.resize(bytes);
+  payloads.ends.resize(static_cast<size_t>(first));
   if (to - from == 1) {
-    row_of(from).unfit = encoded.error().what;
+    row_of(from).unfit = (parts.keys ? "the key: " : "") + encoded.error().what;
     return {};
   }
   const int64_t middle = from + (to - from) / 2;
-  TRY(encode_run(context, values, from, middle, judges, rows, out));
-  return encode_run(context, values, middle, to, judges, rows, out);
+  TRY(encode_run(context, parts, from, middle, judges, rows, out));
+  return encode_run(context, parts, middle, to, judges, rows, out);
 }
 
 bool RecordEncoder::lacks_partition(const arrow::RecordBatch& batch) const {

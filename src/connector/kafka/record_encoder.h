@@ -24,7 +24,7 @@ class RecordEncoder {
                                                      const TableId& table, const SchemaPtr& schema);
 
   // Appends the batch's records. Rows that cannot be records are named, ascending, and have none; with `judges` also
-  // those whose values the format refuses, which else is an error.
+  // those whose keys or values the format refuses, which else is an error.
   Result<std::vector<UnfitRow>> encode(Context& context, const arrow::RecordBatch& batch, bool judges, Piece& out);
 
   // Whether a row names a partition that the topic, as it is known, does not have.
@@ -40,17 +40,23 @@ class RecordEncoder {
   struct Row;
   RecordEncoder(const SinkSettings& settings, TopicPtr topic, SchemaPtr schema)
       : settings_(settings), topic_(std::move(topic)), schema_(std::move(schema)) {}
-  // Values to encode, and whose they are.
-  struct Values {
+  // Keys or values to encode, and whose they are.
+  struct Parts {
     BatchPtr batch;
     std::vector<int64_t> row_of;  // empty: row i's
+    bool keys = false;
   };
-  Result<void> encode_keys(Context& context, const arrow::RecordBatch& batch, std::vector<Row>& rows, Piece& out);
+  static void note_null_keys(const arrow::RecordBatch& batch, const RowLayout& layout, std::vector<Row>& rows);
+  Result<void> encode_keys(Context& context, const arrow::RecordBatch& batch, bool judges, std::vector<Row>& rows,
+                           Piece& out);
   Result<void> encode_values(Context& context, const arrow::RecordBatch& batch, bool judges, std::vector<Row>& rows,
                              Piece& out);
   Result<void> encode_envelopes(Context& context, const arrow::RecordBatch& batch, bool judges, std::vector<Row>& rows,
                                 Piece& out);
-  Result<void> encode_run(Context& context, const Values& values, int64_t from, int64_t to, bool judges,
+  template <typename Skipped>
+  Result<void> encode_runs(Context& context, const Parts& parts, const Skipped& skipped, bool judges,
+                           std::vector<Row>& rows, Piece& out);
+  Result<void> encode_run(Context& context, const Parts& parts, int64_t from, int64_t to, bool judges,
                           std::vector<Row>& rows, Piece& out);
   void add_metadata(const arrow::RecordBatch& batch, std::vector<Row>& rows, Piece& out) const;
   void note_changes(const arrow::RecordBatch& batch, std::vector<Row>& rows) const;

@@ -24,6 +24,7 @@ using Options = std::map<std::string, std::string>;
 // Rows as batch/json_text has them: the formats proper are siblings of this folder, and have tests of their own.
 class RowsAsJson final : public PayloadFormat {
  public:
+  explicit RowsAsJson(bool keys) : refused_(keys ? "toxic" : "poison") {}
   Result<SchemaPtr> infer(Context&, std::span<const Payload>) override { return bug("only written"); }
   Result<Format::Planned> plan(const SchemaPtr&, const ReadRequest&) const override { return bug("only written"); }
   Result<std::unique_ptr<PayloadDecoder>> create_decoder(Context&, const DecoderOptions&) override {
@@ -31,29 +32,35 @@ class RowsAsJson final : public PayloadFormat {
   }
   Result<void> validate_schema(const arrow::Schema&) const override { return {}; }
   Result<std::unique_ptr<PayloadEncoder>> create_encoder(Context&, const SchemaPtr&) override {
-    return std::make_unique<Encoder>();
+    return std::make_unique<Encoder>(refused_);
   }
 
  private:
   class Encoder final : public PayloadEncoder {
    public:
+    explicit Encoder(std::string_view refused) : refused_(refused) {}
     Result<void> encode(Context&, const arrow::RecordBatch& batch, EncodedPayloads& out) override {
       for (int64_t i = 0; i < batch.num_rows(); ++i) {
         const std::string text = row_as_json(batch, i);
-        if (text.find("poison") != std::string::npos) return user_error("a poisonous row");
+        if (text.find(refused_) != std::string::npos) return user_error("a row is {}", refused_);
         kafka::append_payload(text, out);
       }
       return {};
     }
+
+   private:
+    const std::string_view refused_;
   };
+
+  const std::string_view refused_;
 };
 
 const Registry& registry() {
   static const Registry made = [] {
     PayloadDescriptor json;
     json.name = "json";
-    json.create = [](const OptionValues&, const PayloadPlace&) -> Result<std::unique_ptr<PayloadFormat>> {
-      return std::make_unique<RowsAsJson>();
+    json.create = [](const OptionValues&, const PayloadPlace& place) -> Result<std::unique_ptr<PayloadFormat>> {
+      return std::make_unique<RowsAsJson>(place.key);
     };
     Registry all;
     all.add(json);
@@ -254,7 +261,31 @@ TEST_F(KafkaRecords, AMessageThatIsTooLargeIsNamed) {
 TEST_F(KafkaRecords, ARowThatTheFormatRefusesIsFoundAmongTheOthers) {
   EXPECT_THAT(records(id_and_note(), R"([{"id":1,"note":"a"},{"id":2,"note":"poison"},{"id":3,"note":"c"}])", {},
                       /*judges=*/true),
-              ElementsAre(R"((none) → {"id":1,"note":"a"})", R"((none) → {"id":3,"note":"c"})", "1: a poisonous row"));
+              ElementsAre(R"((none) → {"id":1,"note":"a"})", R"((none) → {"id":3,"note":"c"})", "1: a row is poison"));
+}
+
+TEST_F(KafkaRecords, AKeyThatItsFormatRefusesIsFoundAmongTheOthers) {
+  EXPECT_THAT(records(id_and_note(),
+                      R"([{"id":1,"note":"a"},{"id":2,"note":"toxic"},{"id":3,"note":"poison"},{"id":4,"note":"d"}])",
+                      {{"key", "note"}, {"key_format", "json"}}, /*judges=*/true),
+              ElementsAre(R"({"note":"a"} → {"id":1,"note":"a"})", R"({"note":"d"} → {"id":4,"note":"d"})",
+                          "1: the key: a row is toxic", "2: a row is poison"));
+}
+
+// Neither a key that is null in an upsert nor that of a row before its change becomes one.
+TEST_F(KafkaRecords, KeysOfRowsWithoutARecordAreNotEncoded) {
+  EXPECT_THAT(records(changes(), R"([{"id":null,"note":"toxic","_op":"insert"},{"id":2,"note":"b","_op":"insert"}])",
+                      {{"key", "id, note"}, {"key_format", "json"}}),
+              ElementsAre(R"({"id":2,"note":"b"} → {"id":2,"note":"b"})", "0: key column 'id' is null"));
+  auto fields = changes();
+  fields.push_back(arrow::field("_ts", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")));
+  fields.push_back(arrow::field("_pos", arrow::utf8()));
+  const auto seen =
+      records(fields,
+              R"([{"id":1,"note":"toxic","_op":"before","_ts":0,"_pos":"p"},
+                                {"id":1,"note":"b","_op":"update","_ts":0,"_pos":"p"}])",
+              {{"key", "note"}, {"key_format", "json"}, {"envelope", "debezium"}}, false, {"orders", 4, 500});
+  EXPECT_THAT(seen, ElementsAre(HasSubstr("{\"note\":\"b\"} → {\"before\":{\"id\":1,\"note\":\"toxic\"}")));
 }
 
 // --- options ---
