@@ -299,6 +299,18 @@ TEST_F(ProtobufPayloadTest, FieldsThatTheLatestSchemaDroppedDoNotUndoItsNames) {
             "\"note\":null,\"sea\":null}\n");
 }
 
+TEST_F(ProtobufPayloadTest, AFieldThatCameAgainUnderAnotherNumberIsReadFromBoth) {
+  int v1 = registry_.add("orders-value", R"(syntax = "proto3"; message Order { int64 id = 1; string who = 2; })",
+                         "PROTOBUF");
+  int v2 = registry_.add(
+      "orders-value", R"(syntax = "proto3"; message Order { int64 id = 1; reserved 2; string who = 3; })", "PROTOBUF");
+  auto format = with_registry();
+  Messages messages = {framed(v1, varint(1, 4) + part(2, "Ida")), framed(v2, varint(1, 5) + part(3, "Bob"))};
+  auto schema = value_of(format->infer(context_, {}));
+  EXPECT_EQ(value_of(decode(context_, *format, messages, {}, schema)).rows,
+            "{\"id\":4,\"who\":\"Ida\"}\n{\"id\":5,\"who\":\"Bob\"}\n");
+}
+
 TEST_F(ProtobufPayloadTest, ReferencesAndInnerMessages) {
   registry_.add("money", R"(syntax = "proto3"; package a; message Money { int64 cents = 1; })", "PROTOBUF");
   int id = registry_.add("orders-value", R"(syntax = "proto3"; import "a/money.proto";
