@@ -9,6 +9,7 @@
 #include "batch/change.h"
 #include "batch/old_rows.h"
 #include "sql/names.h"
+#include "sql/origins.h"
 
 namespace sluice::sql {
 namespace {
@@ -29,17 +30,8 @@ std::string_view name_in_output(const SelectItem& item) {
   return item.alias.empty() && !item.column.empty() ? item.column.back() : item.alias;
 }
 
-// The column of the changes that an output column passes through, or -1.
-int source_of(const arrow::Field& field, const SelectInfo& info, const arrow::Schema& changes) {
-  std::string source = field.name();
-  for (const auto& item : info.items) {
-    const bool named =
-        item.kind == SelectItem::Kind::column && equals_ignoring_case(name_in_output(item), field.name());
-    if (named) source = whole_column(item.column, info, changes);
-    if (item.kind == SelectItem::Kind::computed && item.alias == field.name()) source.clear();
-  }
-  const int index = source.empty() ? -1 : changes.GetFieldIndex(source);
-  return index >= 0 && changes.field(index)->type()->Equals(field.type()) ? index : -1;
+bool is_among(const std::vector<std::string>& keys, const std::string& name) {
+  return std::any_of(keys.begin(), keys.end(), [&](const auto& key) { return equals_ignoring_case(key, name); });
 }
 
 // What the items of a SELECT list do with one column of the changes.
@@ -57,6 +49,7 @@ Passage passage_of(const std::string& column, const SelectInfo& info, const arro
     if (item.kind == SelectItem::Kind::star && of_changes) ++out.by_star;
     if (is_it && (item.alias.empty() || item.alias == column)) ++out.by_name;
     if (!is_it && name_in_output(item) == column) out.replaced = true;
+    for (const auto& other : item.replaced) out.replaced = out.replaced || equals_ignoring_case(other.name, column);
   }
   return out;
 }
@@ -187,13 +180,16 @@ class ChangeLane final : public Transform {
 
 }  // namespace
 
-std::vector<int> ChangeFilter::keys_of_ones_own(const SelectInfo& info, const arrow::Schema& input,
+std::vector<int> ChangeFilter::keys_of_ones_own(const SelectInfo& info, const std::vector<SchemaPtr>& inputs,
                                                 const arrow::Schema& output, const std::vector<std::string>& keys) {
+  const auto origins = origins_of(info, inputs, output);
   std::vector<int> out;
   for (int i = 0; i < output.num_fields(); ++i) {
-    if (std::find(keys.begin(), keys.end(), output.field(i)->name()) == keys.end()) continue;
-    const int source = source_of(*output.field(i), info, input);
-    if (source >= 0 && input.field(source)->nullable()) out.push_back(i);
+    const auto& origin = origins[static_cast<size_t>(i)];
+    // Of what is not known, only whole old rows tell whether it changed.
+    const bool may_be = origin.known || old_rows_of(*inputs[0]) == kOldRowsFull;
+    if (!may_be || !is_among(keys, output.field(i)->name())) continue;
+    if (!is_of_source_key(origin, info, *inputs[0])) out.push_back(i);
   }
   return out;
 }
@@ -205,12 +201,15 @@ std::string_view old_rows_of(const arrow::Schema& changes) {
   return op->metadata()->value(index) == kOldRowsFull ? kOldRowsFull : kOldRowsKey;
 }
 
-Result<std::shared_ptr<const ChangeFilter>> ChangeFilter::make(const SelectInfo& info, const arrow::Schema& input,
+Result<std::shared_ptr<const ChangeFilter>> ChangeFilter::make(const SelectInfo& info,
+                                                               const std::vector<SchemaPtr>& inputs,
                                                                const SchemaPtr& output,
-                                                               const std::vector<std::string>& keys) {
+                                                               const std::vector<std::string>& keys,
+                                                               bool has_old_rows) {
+  const auto& input = *inputs[0];
   std::vector<int> own_keys;
-  if (old_rows_of(input) == kOldRowsFull) own_keys = keys_of_ones_own(info, input, *output, keys);
-  const bool drops_rows = info.has_where || !info.lookups.empty() || !own_keys.empty();
+  if (old_rows_of(input) == kOldRowsFull) own_keys = keys_of_ones_own(info, inputs, *output, keys);
+  const bool drops_rows = info.has_where || !info.lookups.empty() || !own_keys.empty() || has_old_rows;
   const bool leaves_out = input.GetFieldIndex(std::string(kUnchangedColumn)) >= 0;
   if (input.GetFieldIndex(std::string(kOpColumn)) < 0 || (!drops_rows && !leaves_out)) {
     return std::shared_ptr<const ChangeFilter>();
@@ -226,7 +225,7 @@ Result<std::shared_ptr<const ChangeFilter>> ChangeFilter::make(const SelectInfo&
         "needs column '{}' under its own name; leave it out of the SELECT list, and it rides along",
         name);
   }
-  for (const auto& field : output->fields()) out->sources_.push_back(source_of(*field, info, input));
+  for (const auto& origin : origins_of(info, inputs, *output)) out->sources_.push_back(origin.source);
   if (leaves_out) out->used_ = columns_in_use(info, input, *output);
   return std::shared_ptr<const ChangeFilter>(std::move(out));
 }

@@ -21,12 +21,13 @@ namespace sluice::sql {
 class ChangeFilter {
  public:
   // Null where rows are no changes, or where this statement cannot drop or misread any. Fault::user when the statement
-  // leaves out what the decision needs. `keys`: what the sink tells rows apart by.
-  static Result<std::shared_ptr<const ChangeFilter>> make(const SelectInfo& info, const arrow::Schema& input,
-                                                          const SchemaPtr& output,
-                                                          const std::vector<std::string>& keys);
-  // The columns of the output among `keys` that the source's own key does not have.
-  static std::vector<int> keys_of_ones_own(const SelectInfo& info, const arrow::Schema& input,
+  // leaves out what the decision needs. `inputs`: the changes and what they are joined with; `keys`: what the sink
+  // tells rows apart by; `has_old_rows`: they were asked for (ReadRequest::before_images).
+  static Result<std::shared_ptr<const ChangeFilter>> make(const SelectInfo& info, const std::vector<SchemaPtr>& inputs,
+                                                          const SchemaPtr& output, const std::vector<std::string>& keys,
+                                                          bool has_old_rows);
+  // The columns of the output among `keys` that may change while the source's own key stays.
+  static std::vector<int> keys_of_ones_own(const SelectInfo& info, const std::vector<SchemaPtr>& inputs,
                                            const arrow::Schema& output, const std::vector<std::string>& keys);
 
   // `kept` is what the statement makes of `changes`: a part of their rows, in order. `repeats` is the lookup that may

@@ -60,9 +60,10 @@ TEST(ChangeFilter, ADeleteTakesNoValueOfTheLookupsNamesake) {
 
 TEST(ChangeFilter, AValueThatAnUpdateLeavesOutComesOutUnderItsOwnNameOnly) {
   add_changes();
-  for (const auto* list : {"id, large AS big", "id, large, length(large) AS size", "*, large", "* EXCLUDE (_unchanged)",
-                           "* RENAME (large AS big)", "* REPLACE (upper(large) AS large)", "id, 'x' AS large",
-                           "id, c AS row_of_it", "coalesce(COLUMNS(['id', 'large'])::VARCHAR, '')"}) {
+  for (const auto* list :
+       {"id, large AS big", "id, large, length(large) AS size", "*, large", "* EXCLUDE (_unchanged)",
+        "* RENAME (large AS big)", "* REPLACE (upper(large) AS large)", "id, 'x' AS large", "* REPLACE ('x' AS large)",
+        "id, c AS row_of_it", "coalesce(COLUMNS(['id', 'large'])::VARCHAR, '')"}) {
     EXPECT_THAT(text_of(fmt::format("SELECT {} FROM file('changes') c", list)),
                 HasSubstr("an update does not carry column 'large'"))
         << list;
@@ -83,6 +84,58 @@ TEST(ChangeFilter, AKeyIsNotMadeUpForNull) {
   EXPECT_THAT(into_key("coalesce(large, '') AS id, tag"), HasSubstr("a.sql:1:43: key column 'id' is computed"));
   EXPECT_THAT(into_key("concat(id, large) AS ID, tag"), HasSubstr("key column 'ID' is computed"));
   EXPECT_THAT(into_key("id::VARCHAR || ':' || tag AS id, tag + 0 AS tag"), HasSubstr("1:1|1|snapshot"));
+}
+
+// A source that tells rows apart by `id` and says of old rows what `old_rows` is.
+void add_table_of_changes(std::string_view old_rows, const std::string& rows) {
+  auto op = arrow::field("_op", arrow::utf8());
+  if (!old_rows.empty()) op = op->WithMetadata(arrow::key_value_metadata({"old_rows"}, {std::string(old_rows)}));
+  add_table("changes",
+            arrow::schema({arrow::field("id", arrow::int64(), false), arrow::field("n", arrow::int64()),
+                           arrow::field("active", arrow::boolean()), op, arrow::field("_pos", arrow::utf8())}),
+            {rows});
+}
+
+TEST(ChangeFilter, ADeleteTakesNoKeyThatTheListReplaces) {
+  add_table_of_changes("", R"([{"id": 1, "n": 7, "active": null, "_op": "delete", "_pos": "1"}])");
+  const auto deleted = [](const std::string& list) {
+    return text_of(fmt::format("SELECT {} FROM file('changes') WHERE active", list));
+  };
+  EXPECT_EQ(deleted("* REPLACE (id + 1000 AS id)"), "NULL|7|NULL|delete|1\n");
+  EXPECT_EQ(deleted("* EXCLUDE (n) REPLACE (id + 1000 AS ID)"), "NULL|NULL|delete|1\n");
+  EXPECT_EQ(deleted("* EXCLUDE (n)"), "1|NULL|delete|1\n");
+  EXPECT_EQ(deleted("COLUMNS('id') + 1000, n, active, _op, _pos"), "NULL|7|NULL|delete|1\n");
+  EXPECT_EQ(deleted("n AS id, id AS n"), "7|1|delete|1\n");
+  EXPECT_EQ(deleted("*, n AS id"), "1|7|NULL|delete|1|7\n");
+  EXPECT_EQ(text_of("SELECT id, n, _op, _pos FROM file('changes') AS t(n, id) WHERE active"), "NULL|NULL|delete|1\n");
+}
+
+TEST(ChangeFilter, AKeyThatTheListReplacesIsNotMadeUpForNull) {
+  add_table_of_changes("", R"([{"id": 1, "n": 7, "active": true, "_op": "snapshot", "_pos": "1"}])");
+  for (const auto* list : {"* REPLACE (coalesce(n, id) AS id)", "coalesce(COLUMNS(['id', 'n']), 0), _op, _pos",
+                           "n, coalesce(COLUMNS('id'), 0), _op, _pos"}) {
+    EXPECT_THAT(text_of(fmt::format("INSERT INTO file('out', key := 'id') SELECT {} FROM file('changes')", list)),
+                HasSubstr("key column 'id' is computed"))
+        << list;
+  }
+  EXPECT_EQ(text_of("INSERT INTO file('out', key := 'id') SELECT * REPLACE (id + 1 AS id, coalesce(n, 0) AS n) "
+                    "FROM file('changes')"),
+            "2|7|true|snapshot|1\n");
+}
+
+TEST(ChangeFilter, AComputedKeyThatChangesIsADeleteAndAnInsert) {
+  constexpr const char* kUpdate = R"([{"id": 1, "n": 7, "active": true, "_op": "before", "_pos": "1"},
+                                      {"id": 1, "n": 8, "active": true, "_op": "update", "_pos": "1"}])";
+  add_table_of_changes("full", kUpdate);
+  EXPECT_EQ(text_of("INSERT INTO file('out', key := 'k') SELECT n + 0 AS k, id FROM file('changes')"),
+            "7|1|delete|1\n8|1|insert|1\n");
+  EXPECT_EQ(text_of("INSERT INTO file('out', key := 'n') SELECT * REPLACE (n + 0 AS n) FROM file('changes')"),
+            "1|7|true|delete|1\n1|8|true|insert|1\n");
+  add_table_of_changes("key", R"([{"id": 1, "n": 8, "active": true, "_op": "update", "_pos": "1"}])");
+  EXPECT_THAT(text_of("INSERT INTO file('out', key := 'k') SELECT n + 0 AS k, id FROM file('changes')"),
+              HasSubstr("key column 'k' is not in the replica identity"));
+  EXPECT_EQ(text_of("INSERT INTO file('out', key := 'k') SELECT id + 1 AS k, n FROM file('changes')"),
+            "2|8|update|1\n");
 }
 
 TEST(ChangeFilter, NamesInAListAreLeftOutToo) {

@@ -13,6 +13,7 @@
 #include "sql/lane_query.h"
 #include "sql/lookup_join.h"
 #include "sql/names.h"
+#include "sql/origins.h"
 #include "sql/pass_through.h"
 
 namespace sluice::sql {
@@ -115,8 +116,9 @@ class RowSelect : public RowTransform {
     // Rows that are dropped up here must not count for a limit down there.
     if (select_->info.has_where || !select_->info.lookups.empty()) out.limit.reset();
     const bool decides = select_->info.has_where || !select_->info.lookups.empty() ||
-                         (!keys_.empty() && old_rows_of(*full) == kOldRowsFull && !are_in_key(*full));
-    out.before_images = planned.before_images || (decides && full->GetFieldIndex(std::string(kOpColumn)) >= 0);
+                         (!keys_.empty() && old_rows_of(*full) == kOldRowsFull && !are_in_key(full));
+    asked_for_old_rows_ = decides && full->GetFieldIndex(std::string(kOpColumn)) >= 0;
+    out.before_images = planned.before_images || asked_for_old_rows_;
     requested_ = out.filter;
     return out;
   }
@@ -128,10 +130,12 @@ class RowSelect : public RowTransform {
   }
 
   Result<SchemaPtr> bind(Context& context, const SchemaPtr& input) override {
-    if (input->GetFieldIndex(std::string(kOpColumn)) >= 0) TRY(refuse_filled_keys());
     auto output = TRY(bind_rows(context, input));
-    TRY(refuse_unseen_keys(*input, *output));
-    changes_ = TRY(ChangeFilter::make(select_->info, *input, output, keys_));
+    if (input->GetFieldIndex(std::string(kOpColumn)) < 0) return output;
+    const auto inputs = lookups_ ? lookups_->schemas() : std::vector<SchemaPtr>{input};
+    TRY(refuse_filled_keys(inputs, *output));
+    TRY(refuse_unseen_keys(inputs, *output));
+    changes_ = TRY(ChangeFilter::make(select_->info, inputs, output, keys_, asked_for_old_rows_));
     return output;
   }
 
@@ -218,31 +222,45 @@ class RowSelect : public RowTransform {
   }
 
   // A DELETE carries the key of its table and NULL for the rest: a key that is made up for NULL deletes another row.
-  [[nodiscard]] Result<void> refuse_filled_keys() const {
-    for (const auto& item : select_->info.items) {
-      const bool is_key = std::any_of(keys_.begin(), keys_.end(),
-                                      [&](const auto& key) { return equals_ignoring_case(item.alias, key); });
-      if (!is_key || !item.fills_nulls) continue;
+  [[nodiscard]] Result<void> refuse_filled_keys(const std::vector<SchemaPtr>& inputs,
+                                                const arrow::Schema& output) const {
+    const auto& items = select_->info.items;
+    const bool unknown_fills = std::any_of(items.begin(), items.end(), [](const auto& item) {
+      return item.kind == SelectItem::Kind::opaque && item.fills_nulls;
+    });
+    const auto origins = origins_of(select_->info, inputs, output);
+    for (size_t i = 0; i < origins.size(); ++i) {
+      const auto& name = output.field(static_cast<int>(i))->name();
+      const bool fills = origins[i].known ? origins[i].fills_nulls : unknown_fills;
+      if (!fills || !is_key(name)) continue;
       return user_error(
           "{}: key column '{}' is computed in a way that may give a value for NULL, and a DELETE, which has NULL where "
           "it does not carry a column, would then delete another row; SELECT the key as it is",
-          select_->script->position(select_->statement.select_begin), item.alias);
+          select_->script->position(select_->statement.select_begin), name);
     }
     return {};
   }
 
-  // Are the sink's key columns among those that the source tells rows apart by?
-  [[nodiscard]] bool are_in_key(const arrow::Schema& full) const {
-    return std::all_of(keys_.begin(), keys_.end(), [&](const auto& key) {
-      const auto field = full.GetFieldByName(key);
-      return field != nullptr && !field->nullable();
-    });
+  [[nodiscard]] bool is_key(const std::string& name) const {
+    return std::any_of(keys_.begin(), keys_.end(), [&](const auto& key) { return equals_ignoring_case(name, key); });
+  }
+
+  // Are the sink's key columns made of those that the source tells rows apart by?
+  [[nodiscard]] bool are_in_key(const SchemaPtr& full) const {
+    const auto origins = planned_origins(select_->info, full);
+    return origins && std::all_of(keys_.begin(), keys_.end(), [&](const auto& key) {
+             const auto found = std::find_if(origins->begin(), origins->end(), [&](const Origin& origin) {
+               return equals_ignoring_case(origin.name, key);
+             });
+             return found != origins->end() && is_of_source_key(*found, select_->info, *full);
+           });
   }
 
   // The row that the target has under the former key would stay.
-  [[nodiscard]] Result<void> refuse_unseen_keys(const arrow::Schema& input, const arrow::Schema& output) const {
-    if (old_rows_of(input) != kOldRowsKey) return {};
-    const auto own = ChangeFilter::keys_of_ones_own(select_->info, input, output, keys_);
+  [[nodiscard]] Result<void> refuse_unseen_keys(const std::vector<SchemaPtr>& inputs,
+                                                const arrow::Schema& output) const {
+    if (old_rows_of(*inputs[0]) != kOldRowsKey) return {};
+    const auto own = ChangeFilter::keys_of_ones_own(select_->info, inputs, output, keys_);
     if (own.empty()) return {};
     return user_error(
         "{}: key column '{}' is not in the replica identity of the source, which does not say when it changes or which "
@@ -262,6 +280,7 @@ class RowSelect : public RowTransform {
   std::shared_ptr<LazyEngine> engine_;
   const std::vector<std::string> keys_;
   SchemaPtr full_;
+  bool asked_for_old_rows_ = false;
   std::vector<Predicate> requested_;
   std::vector<Predicate> exact_;
   std::shared_ptr<const PassThrough> pass_;

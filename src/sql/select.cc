@@ -152,6 +152,10 @@ bool contains_star(const Json& node) {
 bool keeps_nulls(const Json& node) {
   const std::string kind = node.value("class", "");
   if (kind == "COLUMN_REF" || kind == "CONSTANT") return true;
+  if (kind == "STAR") {
+    const auto& replaced = node["replace_list"];
+    return std::all_of(replaced.begin(), replaced.end(), [](const Json& entry) { return keeps_nulls(entry["value"]); });
+  }
   if (kind == "CAST") return keeps_nulls(node["child"]);
   const std::string name = node.value("function_name", "");
   const bool known = name == "lower" || name == "upper" || name == "trim" || name == "md5" || name == "sha256";
@@ -160,15 +164,41 @@ bool keeps_nulls(const Json& node) {
   return std::all_of(children.begin(), children.end(), keeps_nulls);
 }
 
+void columns_below(const Json& node, std::vector<Names>& out) {
+  if (node.is_object() && node.value("class", Json()) == "COLUMN_REF") out.push_back(names_of(node));
+  if (!node.is_object() && !node.is_array()) return;
+  for (const auto& child : node) columns_below(child, out);
+}
+
+std::vector<Names> columns_in(const Json& node) {
+  std::vector<Names> out;
+  columns_below(node, out);
+  return out;
+}
+
+// * EXCLUDE (…) REPLACE (…)
+SelectItem read_star(const Json& node) {
+  SelectItem item{SelectItem::Kind::opaque, node.value("relation_name", ""), {}, ""};
+  item.keeps_names = true;
+  for (const auto& name : node["exclude_list"]) item.excluded.push_back(name.get<std::string>());
+  for (const auto& name : node["qualified_exclude_list"]) item.excluded.push_back(name["column"].get<std::string>());
+  for (const auto& entry : node["replace_list"]) {
+    const auto& value = entry["value"];
+    item.replaced.push_back({entry["key"].get<std::string>(), !keeps_nulls(value), columns_in(value)});
+  }
+  return item;
+}
+
 SelectItem read_item(const Json& node) {
   using Kind = SelectItem::Kind;
   std::string alias = node.value("alias", "");
   if (is_bare_star(node)) return {Kind::star, node.value("relation_name", ""), {}, ""};
   if (is_column(node)) return {Kind::column, "", names_of(node), alias};
+  if (keeps_names(node)) return read_star(node);
   if (contains_star(node) || calls(node, "unnest")) {
-    return {Kind::opaque, "", {}, alias, false, contains_star(node) && !keeps_names(node)};
+    return {Kind::opaque, "", {}, alias, !keeps_nulls(node), contains_star(node)};
   }
-  return {Kind::computed, "", {}, alias, !keeps_nulls(node)};
+  return {Kind::computed, "", {}, alias, !keeps_nulls(node), false, columns_in(node)};
 }
 
 void read_items(const Json& list, SelectInfo& info) {
@@ -201,8 +231,12 @@ bool names_columns(const Json& from) { return !from.value("column_name_alias", J
 // Names of AS t(a, b) are DuckDB's to resolve: a column of ours may have the same one.
 void leave_names_to_duckdb(SelectInfo& info) {
   for (auto& item : info.items) {
-    if (item.kind == SelectItem::Kind::star || item.kind == SelectItem::Kind::column) {
-      item = {SelectItem::Kind::opaque, "", {}, item.alias, false, true};
+    if (item.kind == SelectItem::Kind::computed) {
+      item.reads.reset();
+    } else {
+      const bool fills =
+          std::any_of(item.replaced.begin(), item.replaced.end(), [](const auto& r) { return r.fills_nulls; });
+      item = {SelectItem::Kind::opaque, "", {}, item.alias, item.fills_nulls || fills, true};
     }
   }
   info.plain = false;
