@@ -123,6 +123,29 @@ TEST(ChangeFilter, AKeyThatTheListReplacesIsNotMadeUpForNull) {
             "2|7|true|snapshot|1\n");
 }
 
+TEST(ChangeFilter, AComputedKeyBesideAConditionNeedsWholeOldRows) {
+  const auto into_key = [](const std::string& rest) {
+    return text_of("INSERT INTO file('out', key := 'id') SELECT " + rest);
+  };
+  add_tags(R"([{"tag": 1, "word": "a"}])");
+  for (const auto* old_rows : {"", "key"}) {
+    add_table_of_changes(old_rows, R"([{"id": 1, "n": null, "active": null, "_op": "delete", "_pos": "1"}])");
+    for (const auto* rest :
+         {"id + 1000 AS id, n FROM file('changes') WHERE active", "id::INTEGER AS id FROM file('changes') WHERE active",
+          "* REPLACE (id + 1000 AS id) FROM file('changes') WHERE active",
+          "c.id + 1 AS id FROM file('changes') c JOIN file('tags') t ON c.n = t.tag"}) {
+      EXPECT_THAT(into_key(rest), HasSubstr("key column 'id' is not a column of the source as it is")) << rest;
+    }
+    EXPECT_EQ(into_key("id, n + 1 AS n FROM file('changes') WHERE active"), "1|NULL|delete|1\n");
+    EXPECT_EQ(into_key("id + 1000 AS id FROM file('changes')"), "1001|delete|1\n");
+  }
+  add_table_of_changes("full", R"([{"id": 1, "n": 1, "active": true, "_op": "before", "_pos": "1"},
+                                   {"id": 1, "n": 1, "active": true, "_op": "delete", "_pos": "1"},
+                                   {"id": 2, "n": 1, "active": false, "_op": "before", "_pos": "2"},
+                                   {"id": 2, "n": 1, "active": false, "_op": "delete", "_pos": "2"}])");
+  EXPECT_EQ(into_key("id + 1000 AS id FROM file('changes') WHERE active"), "1001|delete|1\n");
+}
+
 TEST(ChangeFilter, AComputedKeyThatChangesIsADeleteAndAnInsert) {
   constexpr const char* kUpdate = R"([{"id": 1, "n": 7, "active": true, "_op": "before", "_pos": "1"},
                                       {"id": 1, "n": 8, "active": true, "_op": "update", "_pos": "1"}])";

@@ -135,6 +135,7 @@ class RowSelect : public RowTransform {
     const auto inputs = lookups_ ? lookups_->schemas() : std::vector<SchemaPtr>{input};
     TRY(refuse_filled_keys(inputs, *output));
     TRY(refuse_unseen_keys(inputs, *output));
+    TRY(refuse_lost_keys(inputs, *output));
     changes_ = TRY(ChangeFilter::make(select_->info, inputs, output, keys_, asked_for_old_rows_));
     return output;
   }
@@ -267,6 +268,22 @@ class RowSelect : public RowTransform {
         "row is deleted; ALTER TABLE … REPLICA IDENTITY FULL there, name the columns of the identity as key, or say "
         "mode := 'append'",
         select_->script->position(select_->statement.select_begin), output.field(own.front())->name());
+  }
+
+  // Where a condition drops rows, a delete may be known by the source's own columns only: no value is computed for it.
+  [[nodiscard]] Result<void> refuse_lost_keys(const std::vector<SchemaPtr>& inputs, const arrow::Schema& output) const {
+    const bool drops_rows = select_->info.has_where || !select_->info.lookups.empty();
+    if (!drops_rows || old_rows_of(*inputs[0]) == kOldRowsFull) return {};
+    const auto origins = origins_of(select_->info, inputs, output);
+    for (size_t i = 0; i < origins.size(); ++i) {
+      const auto& name = output.field(static_cast<int>(i))->name();
+      if (origins[i].source >= 0 || !is_key(name)) continue;
+      return user_error(
+          "{}: key column '{}' is not a column of the source as it is, and a delete whose row WHERE or JOIN leaves out "
+          "carries those only; SELECT the key as it is, or ALTER TABLE … REPLICA IDENTITY FULL at the source",
+          select_->script->position(select_->statement.select_begin), name);
+    }
+    return {};
   }
 
   // c.region of JOIN … AS c; unqualified names are taken for the driving side's when it has them.

@@ -155,6 +155,26 @@ def test_a_sink_may_have_a_key_of_its_own_where_old_rows_are_known(sluice, postg
         wait_until(same, running=process)
 
 
+def test_a_computed_key_deletes_the_row_that_it_made(sluice, postgres):
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY, active bool)")
+    postgres.execute("INSERT INTO t VALUES (1, true), (2, true), (3, false), (1001, true)")
+    into = f"INSERT INTO {postgres.at('copy', more='key := ' + repr('id'))}"
+    statement = stream(changes_of(postgres), into, select="* REPLACE (id + 1000 AS id)", where="active")
+    for command in ("check", "run"):
+        assert "key column 'id' is not a column of the source as it is" in sluice.fails(command, "-e", statement)
+    postgres.execute("ALTER TABLE t REPLICA IDENTITY FULL")
+
+    def copied():
+        there = postgres.value("SELECT to_regclass('copy') IS NOT NULL")
+        return there and [row[0] for row in postgres.rows("SELECT id FROM copy ORDER BY id")]
+
+    with running(sluice, statement) as process:
+        wait_until(lambda: copied() == [1001, 1002, 2001], running=process)
+        postgres.execute("DELETE FROM t WHERE id = 1")
+        postgres.execute("UPDATE t SET active = NOT active WHERE id IN (2, 3)")
+        wait_until(lambda: copied() == [1003, 2001], running=process)
+
+
 @pytest.mark.parametrize("identity, key, message", [
     ("DEFAULT", "k", "key column 'k' is not in the replica identity of the source"),
     ("USING INDEX t_k", "id", "key column 'id' is not in the replica identity of the source"),
