@@ -6,6 +6,8 @@
 #include <arrow/api.h>
 #include <arrow/util/decimal.h>
 
+#include "base/ascii.h"
+
 namespace sluice::sql {
 namespace {
 
@@ -19,6 +21,18 @@ bool is_integer_text(const std::string& text) {
 std::shared_ptr<arrow::Scalar> parsed(const TypePtr& type, const std::string& text) {
   auto scalar = arrow::Scalar::Parse(type, text);
   return scalar.ok() ? *scalar : nullptr;
+}
+
+// YYYY-MM-DD[ hh:mm[:ss[.f]]], without a zone.
+bool is_local_moment(std::string_view text) {
+  constexpr std::string_view kShape = "0000-00-00 00:00:00";
+  for (size_t i = 0; i < std::min(text.size(), kShape.size()); ++i) {
+    const bool fits = kShape[i] == '0' ? is_digit(text[i]) : text[i] == kShape[i] || (i == 10 && text[i] == 'T');
+    if (!fits) return false;
+  }
+  if (text.size() <= kShape.size()) return text.size() == 10 || text.size() == 16 || text.size() == 19;
+  const auto fraction = text.substr(kShape.size() + 1);
+  return text[kShape.size()] == '.' && !fraction.empty() && std::all_of(fraction.begin(), fraction.end(), is_digit);
 }
 
 std::shared_ptr<arrow::Scalar> decimal(const TypePtr& type, const std::string& text) {
@@ -56,7 +70,8 @@ std::shared_ptr<arrow::Scalar> value_for(const TypePtr& type, const Literal& lit
     case Type::TIMESTAMP: {
       bool zoned = !static_cast<const arrow::TimestampType&>(*type).timezone().empty();
       if (number || literal.kind == Kind::boolean || (zoned && literal.kind == Kind::timestamp)) return nullptr;
-      if (!zoned && literal.kind == Kind::timestamptz) return nullptr;
+      // DuckDB drops a zone here, and Arrow would count with it.
+      if (!zoned && (literal.kind == Kind::timestamptz || !is_local_moment(literal.text))) return nullptr;
       return parsed(type, literal.text);
     }
     default:
