@@ -149,6 +149,15 @@ TypePtr roomy_decimal(const arrow::DataType& a, const arrow::DataType& b) {
   return scale == INT32_MIN ? nullptr : arrow::decimal256(arrow::Decimal256Type::kMaxPrecision, scale);
 }
 
+bool is_text(arrow::Type::type id) { return arrow::is_base_binary_like(id) || id == arrow::Type::STRING_VIEW; }
+
+// A date is its midnight beside a timestamp; a cast to the date would lose the time. Null: they are not these two.
+TypePtr timestamp_of(const arrow::DataType& a, const arrow::DataType& b) {
+  if (arrow::is_date(a.id()) && b.id() == arrow::Type::TIMESTAMP) return arrow::timestamp(arrow::TimeUnit::MICRO);
+  if (arrow::is_date(b.id()) && a.id() == arrow::Type::TIMESTAMP) return arrow::timestamp(arrow::TimeUnit::MICRO);
+  return nullptr;
+}
+
 }  // namespace
 
 std::optional<int> compare(const Scalar& a, const Scalar& b) {
@@ -156,15 +165,16 @@ std::optional<int> compare(const Scalar& a, const Scalar& b) {
   ScalarPtr left = const_cast<Scalar&>(a).shared_from_this();
   ScalarPtr right = const_cast<Scalar&>(b).shared_from_this();
   if (!left->type->Equals(*right->type)) {
+    if (is_text(left->type->id()) != is_text(right->type->id())) return std::nullopt;  // SQL compares them as texts
     // Towards float64 where one is a float (rounding the other way would move a boundary), else to the column's type.
     bool floating = arrow::is_floating(left->type->id()) || arrow::is_floating(right->type->id());
-    auto type = floating ? arrow::float64() : roomy_decimal(*left->type, *right->type);
-    if (type == nullptr) type = left->type;
-    left = cast(*left, type);
+    auto wider = floating ? arrow::float64() : roomy_decimal(*left->type, *right->type);
+    if (wider == nullptr) wider = timestamp_of(*left->type, *right->type);
     auto original = right;
+    auto type = wider == nullptr ? left->type : wider;
+    left = cast(*left, type);
     right = cast(*right, type);
-    if (left == nullptr || right == nullptr) {
-      if (floating) return std::nullopt;
+    if ((left == nullptr || right == nullptr) && wider == nullptr) {
       left = cast(a, original->type);
       right = original;
     }

@@ -54,6 +54,25 @@ TEST_F(Prune, not_equal_needs_another_value) {
   EXPECT_TRUE(keeps(arrow::int64(), "[7, 8]", Op::ne, {number(7)}));
 }
 
+TEST_F(Prune, dates_against_moments_keep_the_time) {
+  const auto moment = [](const char* text) {
+    return arrow::Scalar::Parse(arrow::timestamp(arrow::TimeUnit::MICRO), text).ValueOrDie();
+  };
+  const char* january_1st = "[18262]";
+  EXPECT_TRUE(keeps(arrow::date32(), january_1st, Op::lt, {moment("2020-01-01 12:00:00")}));
+  EXPECT_FALSE(keeps(arrow::date32(), january_1st, Op::eq, {moment("2020-01-01 12:00:00")}));
+  EXPECT_TRUE(keeps(arrow::date32(), january_1st, Op::eq, {moment("2020-01-01 00:00:00")}));
+  EXPECT_FALSE(keeps(arrow::date32(), january_1st, Op::lt, {moment("2020-01-01 00:00:00")}));
+  EXPECT_FALSE(keeps(arrow::date32(), january_1st, Op::ge, {moment("2020-01-01 12:00:00")}));
+  auto day = arrow::Scalar::Parse(arrow::date32(), "2020-01-01").ValueOrDie();
+  EXPECT_TRUE(keeps(arrow::timestamp(arrow::TimeUnit::NANO), "[1577880000000000000]", Op::gt, {day}));
+  EXPECT_FALSE(keeps(arrow::timestamp(arrow::TimeUnit::NANO), "[1577880000000000000]", Op::eq, {day}));
+}
+
+TEST_F(Prune, numbers_against_texts_prove_nothing) {
+  EXPECT_TRUE(keeps(arrow::int64(), "[10, 30]", Op::lt, {text("5")}));  // as texts '10' < '5'
+}
+
 TEST_F(Prune, fractions_against_integers_do_not_round) {
   EXPECT_TRUE(keeps(arrow::int64(), "[5]", Op::lt, {real(5.5)}));
   EXPECT_FALSE(keeps(arrow::int64(), "[5]", Op::gt, {real(5.5)}));
