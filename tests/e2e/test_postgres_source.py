@@ -137,6 +137,16 @@ def test_what_the_server_casts_to_another_text_than_is_read_is_compared_as_it_is
     assert dict(zip(expected, ([json.loads(line)["id"] for line in lines] for lines in found))) == expected
 
 
+def test_a_composite_is_null_only_where_it_is_no_value(sluice, postgres):
+    postgres.execute("CREATE TYPE pair AS (a int, b text); CREATE TABLE t (id int, p pair)")
+    postgres.execute("INSERT INTO t VALUES (1, (1, 'x')), (2, (NULL, NULL)), (3, NULL), (4, (1, NULL))")
+    expected = {"p IS NULL": [3], "p IS NOT NULL": [1, 2, 4]}
+    sluice.sql("".join(f"INSERT INTO file('{n}.jsonl') SELECT id FROM {postgres.at('t')} WHERE {condition};"
+                       for n, condition in enumerate(expected)))
+    found = [(sluice.folder / f"{n}.jsonl").read_text().splitlines() for n in range(len(expected))]
+    assert dict(zip(expected, (sorted(json.loads(line)["id"] for line in lines) for lines in found))) == expected
+
+
 def test_a_query_is_read_like_a_table(sluice, postgres):
     make_numbers(postgres, 10)
     out = sluice.sql(f"SELECT n FROM postgresql('{postgres.location()}', query := 'SELECT count(*) AS n FROM t') WHERE n > 3;").stdout

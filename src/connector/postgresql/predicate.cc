@@ -113,6 +113,10 @@ std::optional<std::string> sql_of(const Predicate& predicate, const postgres::Co
                                   const postgres::TypePolicy& policy, bool utf8) {
   if (predicate.column.size() != 1) return std::nullopt;
   std::string operand = postgres::quote(column.name);
+  const bool asks_for_null = predicate.op == Predicate::Op::is_null || predicate.op == Predicate::Op::is_not_null;
+  if (asks_for_null && column.type.kind == postgres::Kind::other) {  // IS NULL of a composite is about its fields
+    return fmt::format("num_nulls({}) = {}", operand, predicate.op == Predicate::Op::is_null ? 1 : 0);
+  }
   if (predicate.op == Predicate::Op::is_null) return operand + " IS NULL";
   if (predicate.op == Predicate::Op::is_not_null) return operand + " IS NOT NULL";
   if (column.type.unlimited == "bpchar") return std::nullopt;  // compared or cast, its blanks do not count
