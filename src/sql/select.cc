@@ -208,11 +208,13 @@ void read_items(const Json& list, SelectInfo& info) {
   });
 }
 
-// All column references below `node`; any kind of star makes it all columns.
+// All column references below `node`; a star, and what counts or groups columns without their names, makes it all.
 void read_columns(const Json& node, SelectInfo& info) {
   if (node.is_object()) {
     std::string kind = node.contains("class") && node["class"].is_string() ? node["class"].get<std::string>() : "";
-    if (kind == "STAR") info.all_columns = true;
+    if (kind == "STAR" || kind == "POSITIONAL_REFERENCE") info.all_columns = true;
+    const Json type = node.value("type", Json());
+    if (type == "PIVOT" || type == "SHOW_REF") info.all_columns = true;  // what PIVOT does not name it groups by
     if (kind == "COLUMN_REF") info.columns.push_back(names_of(node));
     if (node.contains("using_columns")) {
       for (const auto& name : node["using_columns"]) info.columns.push_back({name.get<std::string>()});
