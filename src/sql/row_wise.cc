@@ -90,6 +90,9 @@ class Checker {
     std::string name = node.value("function_name", "");
     bool aggregate = node.value("distinct", false) || !node["filter"].is_null() ||
                      (node.contains("order_bys") && !node["order_bys"]["orders"].empty());
+    if (to_lower(name) == "age" && node["children"].size() == 1) {
+      return here("age() of one time counts from today, not from the row; give it two times");
+    }
     switch (aggregate ? FunctionKind::aggregate : kind_of_function(name)) {
       case FunctionKind::row_wise:
         return std::nullopt;
@@ -117,7 +120,10 @@ class Checker {
     const auto& names = node["column_names"];
     if (names.size() != 1) return std::nullopt;
     std::string name = names[0].get<std::string>();
-    if (kind_of_function(name) != FunctionKind::clock || !name.starts_with("current_")) return std::nullopt;
+    // These need no parentheses.
+    static constexpr std::array<std::string_view, 5> kClocks = {"current_date", "current_time", "current_timestamp",
+                                                                "localtime", "localtimestamp"};
+    if (std::find(kClocks.begin(), kClocks.end(), to_lower(name)) == kClocks.end()) return std::nullopt;
     return here(fmt::format("{} is the time of the query, not of the row; use a time column", name));
   }
 
