@@ -99,13 +99,15 @@ class Lexer {
     std::string value;
     for (size_t i = at_ + prefix + 1; i < text_.size(); ++i) {
       if (escapes && text_[i] == '\\' && i + 1 < text_.size()) {
-        value += unescape(text_[++i]);
+        ++i;
+        value += TRY(unescape(&i));
       } else if (text_[i] != quote) {
         value += text_[i];
       } else if (i + 1 < text_.size() && text_[i + 1] == quote) {
         value += text_[i++];
       } else {
         add(kind, i + 1, std::move(value));
+        tokens_.back().has_escapes = escapes;
         return {};
       }
     }
@@ -114,7 +116,29 @@ class Lexer {
 
   Result<void> escape_string() { return quoted('\'', TokenKind::string, true, 1); }
 
-  static char unescape(char c) {
+  // What the escape at text_[*at], behind its backslash, stands for. Moves *at to its last character.
+  Result<char> unescape(size_t* at) const {
+    const size_t begin = *at;
+    const char c = text_[begin];
+    const bool hex = c == 'x' && begin + 1 < text_.size() && hex_digit(text_[begin + 1]) >= 0;
+    const bool octal = c >= '0' && c <= '7';
+    if (hex || octal) {
+      const size_t first = hex ? begin + 1 : begin;
+      const size_t digits = hex ? 2 : 3;
+      int code = 0;
+      size_t end = first;
+      for (; end < std::min(first + digits, text_.size()); ++end) {
+        const int digit = hex_digit(text_[end]);
+        if (digit < 0 || (!hex && digit > 7)) break;
+        code = code * (hex ? 16 : 8) + digit;
+      }
+      *at = end - 1;
+      if (code > 0 && code < 0x80) return static_cast<char>(code);
+    }
+    if (hex || octal || c == 'u' || c == 'U') {
+      return user_error("{}: escapes in E'…' stand for ASCII characters only; write the character itself",
+                        script_.position(begin - 1));
+    }
     switch (c) {
       case 'n':
         return '\n';

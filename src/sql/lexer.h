@@ -18,7 +18,8 @@ struct Token {
   TokenKind kind = TokenKind::end;
   size_t begin = 0;  // bytes in Script::text()
   size_t end = 0;
-  std::string text;  // unquoted and unescaped; words as written
+  std::string text;          // unquoted and unescaped; words as written
+  bool has_escapes = false;  // E'…'
 
   // Keywords compare without case; quoted words never are one.
   [[nodiscard]] bool is_word(std::string_view keyword) const;

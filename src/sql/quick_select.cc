@@ -114,6 +114,7 @@ class Reader {
 
   bool literal(SimplePredicate& predicate) {
     using Kind = Literal::Kind;
+    if (peek().has_escapes) return false;  // DuckDB's own reading counts
     std::string sign = take_symbol("-") ? "-" : "";
     const Token& token = peek();
     if (token.kind == TokenKind::number) {
@@ -131,7 +132,7 @@ class Reader {
     } else if (token.is_word("true") || token.is_word("false")) {
       predicate.literals.push_back({Kind::boolean, to_lower(token.text)});
     } else if ((token.is_word("date") || token.is_word("timestamp")) && at_ + 1 < end_ &&
-               tokens_[at_ + 1].kind == TokenKind::string) {
+               tokens_[at_ + 1].kind == TokenKind::string && !tokens_[at_ + 1].has_escapes) {
       predicate.literals.push_back({token.is_word("date") ? Kind::date : Kind::timestamp, tokens_[at_ + 1].text});
       ++at_;
     } else {
