@@ -45,7 +45,9 @@ Result<void> Script::substitute(const Variables& variables) {
   bool escapes = false;  // inside E'…', where \' does not end the string
   for (size_t at = 0; at < original_.size();) {
     std::string_view rest = std::string_view(original_).substr(at);
-    if (quote != 0 && rest[0] == quote) {  // a doubled quote closes and opens again: the same for us
+    if (quote != 0 && rest.size() > 1 && rest[0] == quote && rest[1] == quote) {
+      at += 2;
+    } else if (quote != 0 && rest[0] == quote) {
       quote = 0;
       ++at;
     } else if (escapes && quote != 0 && rest[0] == '\\' && rest.size() > 1) {
@@ -56,7 +58,7 @@ Result<void> Script::substitute(const Variables& variables) {
       at += 3;
     } else if (rest.starts_with("${")) {
       copy(copied, at);
-      at = copied = TRY(substitute_one(at, quote, variables));
+      at = copied = TRY(substitute_one(at, quote, escapes && quote != 0, variables));
     } else if (quote != 0) {
       ++at;
     } else if (rest[0] == '\'' || rest[0] == '"') {
@@ -72,7 +74,7 @@ Result<void> Script::substitute(const Variables& variables) {
   return {};
 }
 
-Result<size_t> Script::substitute_one(size_t at, char quote, const Variables& variables) {
+Result<size_t> Script::substitute_one(size_t at, char quote, bool escapes, const Variables& variables) {
   auto [line, column] = line_and_column(at);
   size_t end = at + 2;
   while (end < original_.size() && is_name_char(original_[end], end == at + 2)) ++end;
@@ -89,7 +91,7 @@ Result<size_t> Script::substitute_one(size_t at, char quote, const Variables& va
   pieces_.push_back({text_.size(), at, false});
   for (char c : *value) {
     text_ += c;
-    if (quote != 0 && c == quote) text_ += c;
+    if (quote != 0 && (c == quote || (escapes && c == '\\'))) text_ += c;
   }
   return end + 1;
 }

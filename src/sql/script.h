@@ -35,7 +35,7 @@ class Script {
     bool verbatim = true;
   };
   Result<void> substitute(const Variables& variables);
-  Result<size_t> substitute_one(size_t at, char quote, const Variables& variables);
+  Result<size_t> substitute_one(size_t at, char quote, bool escapes, const Variables& variables);
   void copy(size_t begin, size_t end);
   [[nodiscard]] std::pair<size_t, size_t> line_and_column(size_t original_offset) const;
   [[nodiscard]] size_t original_offset(size_t offset) const;
