@@ -62,6 +62,10 @@ Result<std::unique_ptr<LaneQuery>> LaneQuery::make(const std::shared_ptr<Engine>
   lane->numbers_rows_ = reduced != nullptr && reduced->numbers_rows();
   for (size_t i = 0; i < inputs.size(); ++i) {
     auto schema = inputs[i];
+    if (i > 0 && schema->num_fields() == 0) {
+      calls.emplace_back();
+      continue;
+    }
     if (i == 0 && lane->numbers_rows_) schema = with_row_column(*schema);
     auto input = TRY(Input::make(*lane->connection_, schema).while_doing(select->info.inputs[i].endpoint.text));
     input->set_next([slot = &lane->current_[i]]() -> Result<BatchPtr> { return std::exchange(*slot, nullptr); });

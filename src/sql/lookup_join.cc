@@ -79,13 +79,26 @@ Result<void> LookupJoin::bind_step(Context& context, const Lookup& lookup) {
     step.exposed.push_back(static_cast<int>(i));
     fields.push_back(columns[i]->WithNullable(true));
   }
-  if (fields.empty()) {  // everything is USING's: DuckDB still needs a column to count rows by
-    step.exposed.push_back(0);
-    fields.push_back(columns[0]->WithName("_sluice_matched"));
-  }
+  if (!lookup.using_columns.empty()) TRY(refuse_whole_row(lookup, *full));
   schemas_[lookup.input] = arrow::schema(std::move(fields));
   steps_.push_back(std::move(step));
   return {};
+}
+
+// It would lack the columns of USING.
+Result<void> LookupJoin::refuse_whole_row(const Lookup& lookup, const arrow::Schema& full) const {
+  const auto& alias = select_->info.inputs[lookup.input].alias;
+  const bool is_column =
+      find_field(full.fields(), alias) >= 0 || std::any_of(schemas_.begin(), schemas_.end(), [&](const auto& schema) {
+        return schema != nullptr && find_field(schema->fields(), alias) >= 0;
+      });
+  const auto& columns = select_->info.columns;
+  const bool used = std::any_of(columns.begin(), columns.end(), [&](const Names& names) {
+    return names.size() == 1 && equals_ignoring_case(names[0], alias);
+  });
+  if (is_column || !used) return {};
+  return user_error("{}: {} as a value of a lookup lacks the columns of USING; write ON …",
+                    select_->script->position(lookup.offset), alias);
 }
 
 Result<void> LookupJoin::refresh(Context& context) {

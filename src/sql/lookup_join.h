@@ -20,7 +20,8 @@ class LookupJoin {
   Result<void> bind(Context& context, const SchemaPtr& driving);
   Result<void> refresh(Context& context);
 
-  // Of every input, in the order of SelectInfo::inputs, as the SELECT sees them.
+  // Of every input, in the order of SelectInfo::inputs, as the SELECT sees them. One without columns (all are USING's)
+  // is left out of the SELECT.
   [[nodiscard]] const std::vector<SchemaPtr>& schemas() const { return schemas_; }
   // Of equal length; row i of each belongs to row i of the others.
   Result<std::vector<BatchPtr>> apply(const BatchPtr& driving) const;
@@ -42,6 +43,7 @@ class LookupJoin {
     std::shared_ptr<const LookupTable> table;
   };
   Result<void> bind_step(Context& context, const Lookup& lookup);
+  [[nodiscard]] Result<void> refuse_whole_row(const Lookup& lookup, const arrow::Schema& full) const;
   static std::string shown_keys(const Step& step);
   Result<Key> find_left(const Names& names, const Lookup& lookup) const;
 

@@ -62,13 +62,34 @@ TEST_F(Lookups, UsingStarsWhereAndChainsResolveAsInSql) {
             "1|10|apple|a\n1|10|apple|c\n2|11|pear|b\n4|10|plum|a\n4|10|plum|c\n");
   EXPECT_EQ(text_of("SELECT customer, t.* FROM file('orders') o JOIN file('tags') t USING (customer) WHERE tag = 'c' "
                     "AND o.id > 1"),
-            "10|c\n");
+            "10|10|c\n");  // t.* has it, too: DuckDB joins
   EXPECT_EQ(
       text_of("SELECT o.id, c.name, t.tag FROM file('orders') o JOIN file('customers') c ON o.customer = c.id "
               "LEFT JOIN file('tags') t ON c.id = t.customer AND o.customer = t.customer WHERE upper(t.tag) <> 'A'"),
       "1|Ann, who has a long name|c\n2|Bob|b\n4|Ann, who has a long name|c\n");
   EXPECT_EQ(text_of("SELECT count(*) FROM (SELECT o.* FROM file('orders') o JOIN file('tags') t USING (customer))"),
             "5\n");
+}
+
+TEST_F(Lookups, ColumnsOfUsingAreThereOnceOrOnBothSidesAsInSql) {
+  add_table("keys", arrow::schema({arrow::field("customer", arrow::int32())}),
+            {R"([{"customer": 10}, {"customer": 7}])"});
+  const auto joined = [](const std::string& list, const std::string& more = "") {
+    auto outcome = run("SELECT " + list + " FROM file('orders') o JOIN file('keys') k USING (customer) " + more);
+    if (!outcome.ok()) return outcome.error().message();
+    return fmt::format("{}: {}", fmt::join(outcome->schema->field_names(), " "), outcome->text());
+  };
+  EXPECT_EQ(joined("*"), "id customer name: 1|10|apple\n4|10|plum\n");
+  EXPECT_EQ(joined("* EXCLUDE (name)"), "id customer: 1|10\n4|10\n");
+  EXPECT_EQ(joined("*, upper(name) AS big", "WHERE o.id > 1"), "id customer name big: 4|10|plum|PLUM\n");
+  EXPECT_EQ(joined("COLUMNS(*)"), "id customer name: 1|10|apple\n4|10|plum\n");
+  EXPECT_EQ(joined("o.id, t.tag || '' AS tag", "LEFT JOIN file('tags') t USING (customer) ORDER BY ALL"),
+            "id tag: 1|a\n1|c\n4|a\n4|c\n");
+  EXPECT_EQ(joined("o.id, t.tag || '' AS tag", "LEFT JOIN file('tags') t USING (customer)"),
+            "id tag: 1|a\n1|c\n4|a\n4|c\n");
+  EXPECT_EQ(joined("k.*"), "customer: 10\n10\n");
+  EXPECT_EQ(joined("k.customer + 1 AS next"), "next: 11\n11\n");
+  EXPECT_THAT(joined("k"), HasSubstr("k: {customer:int32 = 10}\n"));
 }
 
 TEST_F(Lookups, OnlyOneSideUsedStillAlignsRows) {

@@ -23,15 +23,17 @@ size_t token_at(const Select& select, size_t offset) {
 }
 
 // o JOIN c ON o.x = c.y  becomes  o POSITIONAL JOIN c: our lookup hands out both sides aligned row by row. DuckDB then
-// resolves o.id, c.name, *, o.* itself.
-void make_positional(const Select& select, const InputRef& right, std::vector<Splice>& splices) {
+// resolves o.id, c.name, *, o.* itself. It becomes o alone where c has no columns.
+void make_positional(const Select& select, const InputRef& right, const std::string& call,
+                     std::vector<Splice>& splices) {
   const auto& tokens = *select.tokens;
   size_t first = token_at(select, right.begin);
   while (!tokens[first].is_word("join")) --first;
   size_t join_end = tokens[first].end;
   auto is_kind = [](const Token& t) { return t.is_word("inner") || t.is_word("left") || t.is_word("outer"); };
   while (is_kind(tokens[first - 1])) --first;
-  splices.push_back({tokens[first].begin, join_end, "POSITIONAL JOIN"});
+  const size_t begin = tokens[first].begin;
+  if (!call.empty()) splices.push_back({begin, join_end, "POSITIONAL JOIN"});
 
   size_t condition = token_at(select, right.end);
   while (!tokens[condition].is_word("on") && !tokens[condition].is_word("using")) ++condition;
@@ -40,7 +42,7 @@ void make_positional(const Select& select, const InputRef& right, std::vector<Sp
     if (tokens[end].is_symbol("(")) end = matching_close(tokens, end);
     ++end;
   }
-  splices.push_back({tokens[condition].begin, tokens[end - 1].end, ""});
+  splices.push_back({call.empty() ? begin : tokens[condition].begin, tokens[end - 1].end, ""});
 }
 
 Result<Splice> ride_along(const Select& select, const std::vector<std::string>& columns) {
@@ -65,10 +67,13 @@ Result<std::vector<Splice>> splice_row_wise(const Select& select, const std::vec
   std::vector<Splice> splices;
   for (size_t i = 0; i < select.info.inputs.size(); ++i) {
     const auto& input = select.info.inputs[i];
+    if (calls[i].empty()) continue;
     std::string alias = input.needs_alias ? " AS " + quote_identifier(input.alias) : "";
     splices.push_back({input.begin, input.end, calls[i] + alias});
   }
-  for (const auto& lookup : select.info.lookups) make_positional(select, select.info.inputs[lookup.input], splices);
+  for (const auto& lookup : select.info.lookups) {
+    make_positional(select, select.info.inputs[lookup.input], calls[lookup.input], splices);
+  }
   if (reduced != nullptr) {
     auto list = reduced->splices(select);
     splices.insert(splices.end(), list.begin(), list.end());

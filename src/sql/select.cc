@@ -148,6 +148,15 @@ bool contains_star(const Json& node) {
   return std::any_of(node.begin(), node.end(), contains_star);
 }
 
+// o.*, COLUMNS(o.*), o.* EXCLUDE (…)
+bool has_star_of(const Json& node, std::string_view relation) {
+  if (node.is_object() && node.value("class", Json()) == "STAR") {
+    if (equals_ignoring_case(node.value("relation_name", ""), relation)) return true;
+  }
+  if (!node.is_object() && !node.is_array()) return false;
+  return std::any_of(node.begin(), node.end(), [&](const Json& child) { return has_star_of(child, relation); });
+}
+
 // Is it NULL where a column in it is? Casts and operators are, and few functions are known to be here.
 bool keeps_nulls(const Json& node) {
   const std::string kind = node.value("class", "");
@@ -249,7 +258,7 @@ void leave_names_to_duckdb(SelectInfo& info) {
 // FROM as a chain of lookup joins: a JOIN b ON … JOIN c ON …
 class FromReader {
  public:
-  FromReader(const Select& select, SelectInfo& info) : select_(select), info_(info) {}
+  FromReader(const Json& tree, const Select& select, SelectInfo& info) : tree_(tree), select_(select), info_(info) {}
 
   std::optional<Refusal> read(const Json& from) {
     std::string type = from.value("type", "");
@@ -299,12 +308,33 @@ class FromReader {
     lookup.offset = offset_of(from, select_, info_.inputs[*input].begin);
     lookup.using_columns = from["using_columns"].get<Names>();
     for (const auto& name : lookup.using_columns) lookup.keys.push_back({{name}, {name}});
+    if (auto found = columns_of_using(lookup)) return found;
     if (!from["condition"].is_null()) {
       if (auto found = condition(from["condition"], *input, lookup)) return found;
     }
     if (lookup.keys.empty()) return refuse(from, "a lookup JOIN needs an equality of columns in ON");
     info_.lookups.push_back(std::move(lookup));
     return std::nullopt;
+  }
+
+  // Our lookup hands out the columns of USING on its left side only.
+  std::optional<Refusal> columns_of_using(const Lookup& lookup) const {
+    const auto& alias = info_.inputs[lookup.input].alias;
+    const auto& names = lookup.using_columns;
+    const auto is_using = [&](const std::string& name) {
+      return std::any_of(names.begin(), names.end(), [&](const auto& u) { return equals_ignoring_case(u, name); });
+    };
+    const bool named = std::any_of(info_.columns.begin(), info_.columns.end(), [&](const Names& column) {
+      if (!equals_ignoring_case(column[0], alias)) return false;
+      if (column.size() > 1) return is_using(column[1]);
+      // The whole row, or a column that is called so: a stream finds out when it sees the columns (lookup_join.cc).
+      return select_.statement.kind != PipelineKind::stream && !is_using(column[0]);
+    });
+    if (names.empty() || (!named && !has_star_of(tree_, alias))) return std::nullopt;
+    return Refusal{
+        fmt::format("a lookup has columns of USING from its left side only; write ON …, or name {} without {}",
+                    fmt::join(names, ", "), alias),
+        lookup.offset};
   }
 
   std::optional<Refusal> condition(const Json& node, size_t input, Lookup& lookup) {
@@ -331,6 +361,7 @@ class FromReader {
     return std::nullopt;
   }
 
+  const Json& tree_;
   const Select& select_;
   SelectInfo& info_;
 };
@@ -389,7 +420,7 @@ SelectInfo analyse_select(const Json& node, const Select& select, std::vector<In
     info.filter_is_simple = false;
     return info;
   }
-  auto from_refusal = FromReader(select, info).read(node["from_table"]);
+  auto from_refusal = FromReader(node, select, info).read(node["from_table"]);
   if (!info.not_row_wise) info.not_row_wise = from_refusal;
   if (info.inputs.size() != info.lookups.size() + 1 || (!info.inputs.empty() && from_refusal)) info.lookups.clear();
   // Which input an unqualified column of WHERE belongs to is only known where there is one, or one drives.
