@@ -46,6 +46,13 @@ std::shared_ptr<arrow::Scalar> decimal(const TypePtr& type, const std::string& t
   return std::make_shared<arrow::Decimal128Scalar>(*rescaled, type);
 }
 
+// An exact number beside a column of floats becomes one of those. Up to `digits` of them DuckDB's division and our
+// reading of the text round alike.
+std::shared_ptr<arrow::Scalar> rounded(const TypePtr& type, const std::string& text, int digits) {
+  const bool few = std::count_if(text.begin(), text.end(), is_digit) <= digits;
+  return few ? parsed(type, text) : nullptr;
+}
+
 // DuckDB casts a string constant to the column's type, and an untyped number to it where that loses nothing.
 std::shared_ptr<arrow::Scalar> value_for(const TypePtr& type, const Literal& literal) {
   using Kind = Literal::Kind;
@@ -55,9 +62,11 @@ std::shared_ptr<arrow::Scalar> value_for(const TypePtr& type, const Literal& lit
     return (number || text) && is_integer_text(literal.text) ? parsed(type, literal.text) : nullptr;
   }
   switch (type->id()) {
-    case Type::FLOAT:
+    case Type::FLOAT:  // beside a DOUBLE the column is what is cast
+      return number ? rounded(type, literal.text, 7) : nullptr;
     case Type::DOUBLE:
-      return number ? parsed(type, literal.text) : nullptr;
+      if (literal.kind == Kind::floating) return parsed(type, literal.text);
+      return number ? rounded(type, literal.text, 15) : nullptr;
     case Type::DECIMAL128:
       return number ? decimal(type, literal.text) : nullptr;
     case Type::BOOL:
@@ -69,7 +78,8 @@ std::shared_ptr<arrow::Scalar> value_for(const TypePtr& type, const Literal& lit
       return text || literal.kind == Kind::date ? parsed(type, literal.text) : nullptr;
     case Type::TIMESTAMP: {
       bool zoned = !static_cast<const arrow::TimestampType&>(*type).timezone().empty();
-      if (number || literal.kind == Kind::boolean || (zoned && literal.kind == Kind::timestamp)) return nullptr;
+      if (number || literal.kind == Kind::floating || literal.kind == Kind::boolean) return nullptr;
+      if (zoned && literal.kind == Kind::timestamp) return nullptr;
       // DuckDB drops a zone here, and Arrow would count with it.
       if (!zoned && (literal.kind == Kind::timestamptz || !is_local_moment(literal.text))) return nullptr;
       return parsed(type, literal.text);

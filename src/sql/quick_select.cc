@@ -119,6 +119,7 @@ class Reader {
     const Token& token = peek();
     if (token.kind == TokenKind::number) {
       bool plain = token.text.find_first_not_of("0123456789.") == std::string::npos;
+      plain = plain && token.text.size() <= 38;  // beyond that it is a DOUBLE
       if (!plain || token.text.back() == '.' || token.text.front() == '.') return false;
       ++at_;
       // 64MB and 1e5: a word glued to a number.

@@ -28,7 +28,8 @@ std::optional<Literal> constant(const Json& node) {
   const auto& content = value["value"];
   if (type == "VARCHAR" && content.is_string()) return Literal{Literal::Kind::text, content.get<std::string>()};
   if (type == "INTEGER" || type == "BIGINT" || type == "DOUBLE") {
-    if (content.is_number()) return Literal{Literal::Kind::number, content.dump()};
+    const auto kind = type == "DOUBLE" ? Literal::Kind::floating : Literal::Kind::number;
+    if (content.is_number()) return Literal{kind, content.dump()};
   }
   if (type == "DECIMAL" && content.is_number_integer()) {
     return Literal{Literal::Kind::number, scaled(content.dump(), value["type"]["type_info"].value("scale", 0))};

@@ -20,7 +20,8 @@ using Json = nlohmann::json;
 using Names = std::vector<std::string>;  // o.user.city → {"o", "user", "city"}
 
 struct Literal {
-  enum class Kind { number, text, boolean, date, timestamp, timestamptz };
+  // `number` is exact (INTEGER, BIGINT, DECIMAL), `floating` is a DOUBLE such as 1e-1.
+  enum class Kind { number, floating, text, boolean, date, timestamp, timestamptz };
   Kind kind = Kind::text;
   std::string text;
 };
