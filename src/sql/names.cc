@@ -93,6 +93,15 @@ bool contains(const ColumnPath& whole, const ColumnPath& part) {
   return whole.size() <= part.size() && std::equal(whole.begin(), whole.end(), part.begin());
 }
 
+// Columns that the name may mean as well, since SQL sees no case: Input refuses them beside each other.
+void add_namesakes(const std::string& name, const arrow::Schema& schema, std::vector<ColumnPath>& paths) {
+  std::vector<ColumnPath> same;
+  for (const auto& field : schema.fields()) {
+    if (equals_ignoring_case(field->name(), name)) same.push_back({field->name()});
+  }
+  if (same.size() > 1) paths.insert(paths.end(), same.begin(), same.end());
+}
+
 ColumnPath cheapest_column(const arrow::Schema& schema) {
   int best = 0;
   for (int i = schema.num_fields() - 1; i >= 0; --i) {
@@ -157,6 +166,8 @@ std::vector<ColumnPath> needed_columns(const std::vector<Names>& used, std::stri
                                        const arrow::Schema& schema, bool* whole_row) {
   std::vector<ColumnPath> paths;
   for (const auto& names : used) {
+    const bool qualified = names.size() > 1 && equals_ignoring_case(names[0], alias);
+    add_namesakes(names[qualified ? 1 : 0], schema, paths);
     auto found = resolve(names, alias, schema);
     if (!found) continue;
     if (found->path.empty())
