@@ -32,17 +32,6 @@ bool reads_by_itself(std::string_view name) {
          name == "query" || name == "query_table" || name == "sniff_csv";
 }
 
-void collect_cte_names(const Json& node, std::set<std::string>& out) {
-  if (node.is_object() && node.contains("cte_map") && node["cte_map"].is_object()) {
-    for (const auto& entry : node["cte_map"]["map"]) out.insert(to_lower(entry["key"].get<std::string>()));
-  }
-  if (node.is_object() && node.value("type", Json()) == "RECURSIVE_CTE_NODE") {
-    out.insert(to_lower(node.value("cte_name", "")));
-  }
-  if (!node.is_object() && !node.is_array()) return;
-  for (const auto& child : node) collect_cte_names(child, out);
-}
-
 // Reserved words, which cannot be anybody's column. Sorted.
 bool is_keyword(const Token& token) {
   static constexpr std::string_view kKeywords[] = {
@@ -147,12 +136,26 @@ class Planner {
 
   // Connector calls and names in FROM, in the order of the text. Everything else that reads is refused here.
   Result<std::vector<InputRef>> find_inputs(const Json& tree, const Select& select) {
-    std::set<std::string> ctes;
-    collect_cte_names(tree, ctes);
     std::vector<InputRef> inputs;
-    TRY(walk(tree, select, ctes, inputs));
+    TRY(walk(tree, select, {}, inputs));
     std::sort(inputs.begin(), inputs.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
     return inputs;
+  }
+
+  // A name of WITH means its query in what stands behind it, not in itself unless that is RECURSIVE.
+  Result<void> walk_with(const Json& node, const Select& select, std::set<std::string> ctes,
+                         std::vector<InputRef>& inputs) {
+    if (node.contains("cte_map")) {
+      for (const auto& entry : node["cte_map"]["map"]) {
+        TRY(walk(entry["value"], select, ctes, inputs));
+        ctes.insert(to_lower(entry["key"].get<std::string>()));
+      }
+    }
+    if (node.value("type", Json()) == "RECURSIVE_CTE_NODE") ctes.insert(to_lower(node.value("cte_name", "")));
+    for (const auto& [key, child] : node.items()) {
+      if (key != "cte_map") TRY(walk(child, select, ctes, inputs));
+    }
+    return {};
   }
 
   Result<void> walk(const Json& node, const Select& select, const std::set<std::string>& ctes,
@@ -167,6 +170,7 @@ class Planner {
                           script_->position(offset_of(node, select, select.statement.select_begin)));
       }
     }
+    if (node.contains("cte_map") || node.contains("cte_name")) return walk_with(node, select, ctes, inputs);
     for (const auto& child : node) TRY(walk(child, select, ctes, inputs));
     return {};
   }
