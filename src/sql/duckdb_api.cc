@@ -61,6 +61,14 @@ void load_chunks_and_vectors(Symbols& load, DuckApi& api) {
 void load_types_and_arrow(Symbols& load, DuckApi& api) {
   load(api.destroy_logical_type, "duckdb_destroy_logical_type");
   load(api.get_type_id, "duckdb_get_type_id");
+  load(api.list_type_child_type, "duckdb_list_type_child_type");
+  load(api.array_type_child_type, "duckdb_array_type_child_type");
+  load(api.map_type_key_type, "duckdb_map_type_key_type");
+  load(api.map_type_value_type, "duckdb_map_type_value_type");
+  load(api.struct_type_child_count, "duckdb_struct_type_child_count");
+  load(api.struct_type_child_type, "duckdb_struct_type_child_type");
+  load(api.union_type_member_count, "duckdb_union_type_member_count");
+  load(api.union_type_member_type, "duckdb_union_type_member_type");
   load(api.connection_get_arrow_options, "duckdb_connection_get_arrow_options");
   load(api.destroy_arrow_options, "duckdb_destroy_arrow_options");
   load(api.to_arrow_schema, "duckdb_to_arrow_schema");

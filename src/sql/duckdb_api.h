@@ -51,6 +51,14 @@ struct DuckApi {
   // types and Arrow
   decltype(&duckdb_destroy_logical_type) destroy_logical_type = nullptr;
   decltype(&duckdb_get_type_id) get_type_id = nullptr;
+  decltype(&duckdb_list_type_child_type) list_type_child_type = nullptr;
+  decltype(&duckdb_array_type_child_type) array_type_child_type = nullptr;
+  decltype(&duckdb_map_type_key_type) map_type_key_type = nullptr;
+  decltype(&duckdb_map_type_value_type) map_type_value_type = nullptr;
+  decltype(&duckdb_struct_type_child_count) struct_type_child_count = nullptr;
+  decltype(&duckdb_struct_type_child_type) struct_type_child_type = nullptr;
+  decltype(&duckdb_union_type_member_count) union_type_member_count = nullptr;
+  decltype(&duckdb_union_type_member_type) union_type_member_type = nullptr;
   decltype(&duckdb_connection_get_arrow_options) connection_get_arrow_options = nullptr;
   decltype(&duckdb_destroy_arrow_options) destroy_arrow_options = nullptr;
   decltype(&duckdb_to_arrow_schema) to_arrow_schema = nullptr;

@@ -21,6 +21,53 @@ TypePtr plain_type(const TypePtr& type) {
   return static_cast<const arrow::DictionaryType&>(*type).value_type();
 }
 
+std::vector<Owned<duckdb_logical_type>> children_of(const DuckApi& api, duckdb_logical_type type) {
+  std::vector<Owned<duckdb_logical_type>> out;
+  const auto add = [&](duckdb_logical_type child) { out.emplace_back(child, api.destroy_logical_type); };
+  switch (api.get_type_id(type)) {
+    case DUCKDB_TYPE_LIST:
+      add(api.list_type_child_type(type));
+      break;
+    case DUCKDB_TYPE_ARRAY:
+      add(api.array_type_child_type(type));
+      break;
+    case DUCKDB_TYPE_MAP:
+      add(api.map_type_key_type(type));
+      add(api.map_type_value_type(type));
+      break;
+    case DUCKDB_TYPE_STRUCT:
+      for (idx_t i = 0; i < api.struct_type_child_count(type); ++i) add(api.struct_type_child_type(type, i));
+      break;
+    case DUCKDB_TYPE_UNION:
+      for (idx_t i = 0; i < api.union_type_member_count(type); ++i) add(api.union_type_member_type(type, i));
+      break;
+    default:
+      break;
+  }
+  return out;
+}
+
+// The type in `type` whose values Arrow would get as something else: a time without its zone, a number as bytes. Empty:
+// none.
+std::string_view type_without_arrow(const DuckApi& api, duckdb_logical_type type) {
+  switch (api.get_type_id(type)) {
+    case DUCKDB_TYPE_TIME_TZ:
+      return "TIME WITH TIME ZONE";
+    case DUCKDB_TYPE_UHUGEINT:
+      return "UHUGEINT";
+    case DUCKDB_TYPE_BIT:
+      return "BIT";
+    case DUCKDB_TYPE_BIGNUM:
+      return "BIGNUM";
+    default:
+      break;
+  }
+  for (const auto& child : children_of(api, type)) {
+    if (const auto found = type_without_arrow(api, child.get()); !found.empty()) return found;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<OutputColumns> OutputColumns::make(Connection& connection, duckdb_prepared_statement statement) {
@@ -38,6 +85,11 @@ Result<OutputColumns> OutputColumns::make(Connection& connection, duckdb_prepare
     const char* name = api.prepared_statement_column_name(statement, i);
     names.emplace_back(name);
     api.free(const_cast<char*>(name));
+    const auto foreign = type_without_arrow(api, types.back());
+    if (!foreign.empty()) {
+      return user_error("column '{}' holds values of type {}, which cannot leave DuckDB; CAST them to VARCHAR",
+                        names.back(), foreign);
+    }
   }
   for (const auto& name : names) name_pointers.push_back(name.c_str());
   ArrowSchema schema{};
