@@ -135,6 +135,7 @@ TEST(ChangeFilter, AComputedKeyBesideAConditionNeedsWholeOldRows) {
           "* REPLACE (id + 1000 AS id) FROM file('changes') WHERE active",
           "c.id + 1 AS id FROM file('changes') c JOIN file('tags') t ON c.n = t.tag"}) {
       EXPECT_THAT(into_key(rest), HasSubstr("key column 'id' is not a column of the source as it is")) << rest;
+      EXPECT_EQ(into_key(rest).find("REPLICA IDENTITY FULL") != std::string::npos, std::string_view(old_rows) == "key");
     }
     EXPECT_EQ(into_key("id, n + 1 AS n FROM file('changes') WHERE active"), "1|NULL|delete|1\n");
     EXPECT_EQ(into_key("id + 1000 AS id FROM file('changes')"), "1001|delete|1\n");

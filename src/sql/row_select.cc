@@ -278,10 +278,12 @@ class RowSelect : public RowTransform {
     for (size_t i = 0; i < origins.size(); ++i) {
       const auto& name = output.field(static_cast<int>(i))->name();
       if (origins[i].source >= 0 || !is_key(name)) continue;
+      const bool may_be_whole = old_rows_of(*inputs[0]) == kOldRowsKey;
       return user_error(
           "{}: key column '{}' is not a column of the source as it is, and a delete whose row WHERE or JOIN leaves out "
-          "carries those only; SELECT the key as it is, or ALTER TABLE … REPLICA IDENTITY FULL at the source",
-          select_->script->position(select_->statement.select_begin), name);
+          "carries those only; SELECT the key as it is{}",
+          select_->script->position(select_->statement.select_begin), name,
+          may_be_whole ? ", or ALTER TABLE … REPLICA IDENTITY FULL at the source" : "");
     }
     return {};
   }
