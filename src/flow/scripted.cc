@@ -231,6 +231,7 @@ class TableCommitter final : public Committer {
 
   Result<std::optional<Positions>> fence_and_load(Context&, Generation) override {
     std::optional<Positions> held;
+    ++world_.looks;
     if (world_.world.draining && world_.failing_looks > 0) {
       --world_.failing_looks;
       return transient("nobody answers");

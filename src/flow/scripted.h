@@ -38,6 +38,7 @@ struct ScriptWorld {
   bool fails_after_all = false;  // … although they happened: the outcome is unknown
   bool drains_at_failure = false;
   int failing_looks = 0;  // so many fence_and_load() fail while it drains
+  int looks = 0;
 
   // What survives a crash, beside the World's.
   struct Cell {

@@ -294,6 +294,18 @@ TEST_P(ScriptedTest, TryingAgainHasAnEndAndAVisibleState) {
   EXPECT_THAT(world.world.records["scripted"].last_error, HasSubstr("the connection was lost"));
 }
 
+// The new owner has fenced the target for itself: a second fence of ours would end it.
+TEST_P(ScriptedTest, WhoseLeaseIsGoneEndsBeforeItTouchesTheTargetAgain) {
+  ScriptWorld world;
+  add_rows(world.script["0"], "t", 0, 20);
+  world.failing_commits = 1;
+  world.world.lease_is_gone = true;
+  auto summary = ScriptedRun(world, GetParam()).run(2, {{"retry_for", "1m"}});
+  ASSERT_FALSE(summary.ok());
+  EXPECT_EQ(summary.error().fault, Fault::refused);
+  EXPECT_EQ(world.looks, 1);
+}
+
 TEST_P(ScriptedTest, AFailureWhileItDrainsEndsItBadlyOnlyWhenNobodySaysWhatHappened) {
   for (int failing_looks : {0, 2}) {
     ScriptWorld world;

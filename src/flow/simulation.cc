@@ -242,7 +242,9 @@ class MemoryCoordinator final : public Coordinator {
     }));
     return lease;
   }
-  Result<void> renew(const Lease&) override { return {}; }
+  Result<void> renew(const Lease&) override {
+    return world_.lease_is_gone ? Result<void>(refused("another process has taken over")) : Result<void>();
+  }
   Result<void> release(const Lease&) override { return {}; }
   Result<void> save_intent(const Lease& lease, const Intent& intent) override {
     return write(lease, [&](PipelineRecord& record) {

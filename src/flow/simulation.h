@@ -33,6 +33,7 @@ struct World {
   Generation target_generation = 0;
   std::map<std::string, PipelineRecord> records;
   Generation generations = 0;
+  bool lease_is_gone = false;  // as renew() finds out
 
   // The source's shape.
   int splits = 3;

@@ -155,7 +155,8 @@ Result<void> Tenure::check_definition() const {
 
 Result<void> Tenure::look_again(Context& context) {
   if (coordinator_ == nullptr) return {};
-  if (lease_.member && !coordinator_->renew(lease_).ok()) {
+  if (auto renewed = coordinator_->renew(lease_); !renewed.ok()) {
+    if (!lease_.member) return renewed;  // before the target is touched: whoever has it now has fenced us off there
     // If it is there still: what it has decided is for the new lease to complete.
     (void)coordinator_->release(lease_);
     TRY(take_lease(context));

@@ -19,7 +19,7 @@ class Tenure {
   // An error when another process has taken over.
   [[nodiscard]] Result<void> check() const { return keeper_ == nullptr ? Result<void>() : keeper_->check(); }
   // What the store knows now: after a failure, before looking at what happened. A member that was taken for dead joins
-  // anew, and has another lease then.
+  // anew, and has another lease then; a sole owner without its lease is through.
   Result<void> look_again(Context& context);
   // As a member: a split of `splits` that a living member has decided to move and not delivered yet.
   [[nodiscard]] std::optional<SplitId> awaited(const std::set<SplitId>& splits) const;
