@@ -4,6 +4,8 @@
 
 #include <fstream>
 
+#include "flow/same_place.h"
+
 namespace sluice {
 namespace {
 
@@ -38,17 +40,6 @@ const char* kind_name(PipelineKind kind) {
   return "insert";
 }
 
-// Options that say how fast something is read, and not what: positions outlive a change of theirs.
-bool same_source(const std::string& before, const std::string& after) {
-  auto bare = [](const std::string& uri) -> std::string {
-    auto location = parse_location(uri);
-    if (!location.ok()) return uri;
-    for (const char* pace : {"rate_limit", "poll_interval", "split_bytes", "watch"}) location->params.erase(pace);
-    return location->redacted();
-  };
-  return before == after || bare(before) == bare(after);
-}
-
 }  // namespace
 
 // CREATE OR REPLACE with another source: its positions mean nothing any more, neither here nor at the target.
@@ -56,7 +47,15 @@ Result<void> Tenure::forget_other_source(Context& context) {
   const PipelinePlan& plan = pipeline_.plan_;
   if (!plan.or_replace) return {};
   auto known = TRY(coordinator_->load(context.pipeline));
-  if (!known.has_value() || known->source.empty() || same_source(known->source, plan.source.uri())) return {};
+  if (!known.has_value() || known->source.empty()) return {};
+  const SamePlace same = same_source(known->source, plan.source.uri());
+  if (same == SamePlace::yes) return {};
+  if (same == SamePlace::unknown && !known->positions.empty()) {
+    return user_error(
+        "{}: the brokers of '{}' are others than before, and so may be its cluster: name one of the former ones, too, "
+        "once (it need not answer) to keep its positions, or 'sluice reset {}' to start over\n  - {}\n  + {}",
+        plan.where, context.pipeline, context.pipeline, known->source, plan.source.uri());
+  }
   if (!known->positions.empty()) context.log.warn("another source: its positions begin anew");
   TRY(coordinator_->reset(context.pipeline, {}));
   return pipeline_.sink_->reset(context, {});
