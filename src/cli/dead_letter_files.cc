@@ -3,6 +3,8 @@
 #include <charconv>
 
 #include <arrow/api.h>
+#include <arrow/util/base64.h>
+#include <nlohmann/json.hpp>
 
 #include "batch/arrow_result.h"
 #include "cli/location_input.h"
@@ -29,6 +31,16 @@ std::string text_at(const arrow::RecordBatch& batch, int column, int64_t row) {
   return values.IsNull(row) ? std::string() : values.GetString(row);
 }
 
+// Of a payload that is no text `message` has the bytes (flow/outlet.cc).
+std::string record_of(const DeadLetter& row) {
+  if (row.stage != "read") return row.payload;
+  const auto message = nlohmann::json::parse(row.message, nullptr, false);
+  if (!message.is_object() || !message.contains("value")) return row.payload;
+  const auto& value = message["value"];
+  if (!value.is_object() || !value.contains("base64") || !value["base64"].is_string()) return row.payload;
+  return arrow::util::base64_decode(value["base64"].get<std::string>());
+}
+
 Result<void> append_rows(const BatchPtr& batch, std::vector<DeadLetter>& rows) {
   auto known = TRY(conform(batch, dead_letter_schema()));
   const auto& times = static_cast<const arrow::TimestampArray&>(*known->column(1));
@@ -42,6 +54,7 @@ Result<void> append_rows(const BatchPtr& batch, std::vector<DeadLetter>& rows) {
     row.payload = text_at(*known, 5, i);
     row.stage = text_at(*known, 6, i);
     row.message = text_at(*known, 7, i);
+    row.record = record_of(row);
     rows.push_back(std::move(row));
   }
   return {};

@@ -19,7 +19,8 @@ struct DeadLetter {
   std::string split;
   std::string payload;
   std::string stage;    // read | transform | write
-  std::string message;  // its key, headers and time, as JSON; empty: it is none
+  std::string message;  // its key, headers and time, as JSON, and what the payload was where that is no text
+  std::string record;   // the payload as it was, byte for byte
 
   // The payload is the path of a file that was given up, and not a record: then, the byte (or row, for formats that are
   // not read from front to back) that was next.

@@ -12,6 +12,8 @@
 #include <nlohmann/json.hpp>
 
 #include "batch/arrow_result.h"
+#include "batch/utf8.h"
+#include "codec/encoding.h"
 #include "connector/file/byte_stream.h"
 #include "connector/file/endpoint.h"
 #include "port/unknown_columns.h"
@@ -171,25 +173,25 @@ Result<ReplayWriter::Problem> ReplayWriter::problem_of(const DeadLetter& row) {
   }
   if (auto at = row.given_up_at()) {
     auto resolved =
-        TRY(file::resolve(context_.registry, narrowed_to(source_, row.payload).request, OptionScope::source));
-    if (!TRY(resolved.store->stat(context_, row.payload)).has_value()) {
-      return Problem(fmt::format("the file '{}' is not there any more", row.payload));
+        TRY(file::resolve(context_.registry, narrowed_to(source_, row.record).request, OptionScope::source));
+    if (!TRY(resolved.store->stat(context_, row.record)).has_value()) {
+      return Problem(fmt::format("the file '{}' is not there any more", row.record));
     }
     if (*at > 0 && random_access_) {
-      return Problem(fmt::format("'{}' was delivered up to row {}, and a {} file cannot be continued there",
-                                 row.payload, *at, format_->name));
+      return Problem(fmt::format("'{}' was delivered up to row {}, and a {} file cannot be continued there", row.record,
+                                 *at, format_->name));
     }
     if (*at > 0 && source_.request.options.contains("records_path")) {
       return Problem(
-          fmt::format("'{}' was delivered up to byte {}, which is inside a wrapping document", row.payload, *at));
+          fmt::format("'{}' was delivered up to byte {}, which is inside a wrapping document", row.record, *at));
     }
-    return unknown_column_of(row.payload);
+    return unknown_column_of(row.record);
   }
   if (random_access_) {  // a row as JSON, of the columns that are in its file
     if (partition_folders(file_of(row.position)).empty()) return Problem();
     return Problem(fmt::format("the columns that the folders of {} hold are not in its payload", row.position));
   }
-  if (format_->name != "json" && row.payload.size() >= kCutPayloadBytes) {
+  if (format_->name != "json" && row.record.size() >= kCutPayloadBytes) {
     return Problem(fmt::format("the record at {} is longer than 64 KB and was cut", row.position));
   }
   if (needs_head_) {
@@ -286,35 +288,52 @@ std::string ReplayWriter::raw_path(const std::string& original) {
   return entry->second;
 }
 
+// A replay's files are UTF-8. A record that is not was read as if it were: the mended statement may say what it is.
+Result<std::string> ReplayWriter::text_of(const DeadLetter& row) const {
+  auto encoding = source_.request.options.find("encoding");
+  if (encoding == source_.request.options.end() || is_utf8(row.record)) return row.record;
+  const std::string name = TRY(normal_encoding(encoding->second.value));
+  if (name == kUtf8) return row.record;
+  auto bytes = std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(row.record));
+  auto decoded = TRY(open_encoded(name, {.stream = std::move(bytes)}));
+  std::string text;
+  while (true) {
+    auto buffer = decoded->Read(kBufferBytes);
+    if (!buffer.ok()) return row.record;  // reading it says why
+    if ((*buffer)->size() == 0) return text;
+    text += (*buffer)->ToString();
+  }
+}
+
 Result<void> ReplayWriter::add_row(const DeadLetter& row) {
-  if (row.stage == "write") return append(root_ + "/output/rows.jsonl", row.payload + '\n');
+  if (row.stage == "write") return append(root_ + "/output/rows.jsonl", row.record + '\n');
   if (is_asked_again(row)) {
     positions_.push_back(row.position);
     return {};
   }
-  if (row.stage != "read" || format_ == nullptr) return append(root_ + "/rows/rows.jsonl", row.payload + '\n');
+  if (row.stage != "read" || format_ == nullptr) return append(root_ + "/rows/rows.jsonl", row.record + '\n');
   if (auto at = row.given_up_at()) {
-    if (*at == 0) whole_files_.push_back(row.payload);
+    if (*at == 0) whole_files_.push_back(row.record);
     return {};
   }
-  if (random_access_) return append(root_ + "/rows/rows.jsonl", row.payload + '\n');
-  return append(raw_path(file_of(row.position)), row.payload + '\n');
+  if (random_access_) return append(root_ + "/rows/rows.jsonl", row.record + '\n');
+  return append(raw_path(file_of(row.position)), TRY(text_of(row)) + '\n');
 }
 
 // What was not delivered of a file that was given up, in a file of its own.
 Result<ReplayWriter::Problem> ReplayWriter::add_rest_of_file(const DeadLetter& row, int64_t at) {
-  auto resolved = TRY(file::resolve(context_.registry, narrowed_to(source_, row.payload).request, OptionScope::source));
+  auto resolved = TRY(file::resolve(context_.registry, narrowed_to(source_, row.record).request, OptionScope::source));
   if (needs_head_) {
-    auto header = header_of(row.payload);
+    auto header = header_of(row.record);
     if (!header.ok()) return Problem(header.error().what);
   }
   const std::string path =
-      fmt::format("{}.rest-{}{}", raw_path(row.payload), written_.size(), format_->extensions.front());
+      fmt::format("{}.rest-{}{}", raw_path(row.record), written_.size(), format_->extensions.front());
   auto copy = [&]() -> Result<void> {
-    auto object = TRY(resolved.store->stat(context_, row.payload));
-    auto stream = TRY(file::open_bytes(TRY(resolved.store->open(context_, *object)), resolved.codec_of(row.payload), at,
-                                       row.payload));
-    if (needs_head_) TRY(append(path, headers_.at(row.payload)));
+    auto object = TRY(resolved.store->stat(context_, row.record));
+    auto stream = TRY(
+        file::open_bytes(TRY(resolved.store->open(context_, *object)), resolved.codec_of(row.record), at, row.record));
+    if (needs_head_) TRY(append(path, headers_.at(row.record)));
     for (bool first = true;; first = false) {
       auto buffer = TRY(to_result(stream->Read(kBufferBytes)));
       if (buffer->size() == 0) return {};
@@ -333,7 +352,7 @@ Result<ReplayWriter::Problem> ReplayWriter::add_rest_of_file(const DeadLetter& r
   written_.erase(path);
   std::error_code ignored;
   std::filesystem::remove(path, ignored);
-  return Problem(fmt::format("'{}' still cannot be read: {}", row.payload, copy.error().what));
+  return Problem(fmt::format("'{}' still cannot be read: {}", row.record, copy.error().what));
 }
 
 Result<void> ReplayWriter::append(const std::string& path, std::string_view bytes) {

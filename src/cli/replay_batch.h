@@ -68,6 +68,7 @@ class ReplayWriter {
   Result<Problem> problem_of(const DeadLetter& row);
   Result<Problem> add_rest_of_file(const DeadLetter& row, int64_t at);
   Result<void> add_row(const DeadLetter& row);
+  [[nodiscard]] Result<std::string> text_of(const DeadLetter& row) const;
   Result<std::string> header_of(const std::string& original);
   // The source of one file as it is, without what its path adds.
   [[nodiscard]] Endpoint alone(const std::string& original) const;

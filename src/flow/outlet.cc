@@ -1,9 +1,12 @@
 #include "flow/outlet.h"
 
 #include <arrow/api.h>
+#include <arrow/util/base64.h>
 
+#include "base/json_string.h"
 #include "batch/arrow_result.h"
 #include "batch/change.h"
+#include "batch/utf8.h"
 
 namespace sluice {
 namespace {
@@ -30,6 +33,14 @@ int64_t rows_delivered(const arrow::RecordBatch& batch) {
   return rows;
 }
 
+// The columns are text. A payload that is none (a Latin-1 line, a file's name) is shown as far as it is, and kept here.
+std::string message_of(const Reject& reject) {
+  if (!reject.message.empty() || is_utf8(reject.payload)) return as_utf8(reject.message);
+  std::string out = R"({"value":{"base64":)";
+  append_json_string(arrow::util::base64_encode(reject.payload), out);
+  return out + "}}";
+}
+
 Result<BatchPtr> dead_letter_batch(const std::vector<Reject>& rejects, const std::string& pipeline, WallTime now) {
   auto schema = dead_letter_schema();
   auto builder = TRY(to_result(arrow::RecordBatchBuilder::Make(schema, arrow::default_memory_pool())));
@@ -37,12 +48,13 @@ Result<BatchPtr> dead_letter_batch(const std::vector<Reject>& rejects, const std
   for (const auto& reject : rejects) {
     TRY(to_result(text(0)->Append(pipeline)));
     TRY(to_result(builder->GetFieldAs<arrow::TimestampBuilder>(1)->Append(now.time_since_epoch().count())));
-    TRY(to_result(text(2)->Append(reject.reason)));
-    TRY(to_result(text(3)->Append(reject.where)));
-    TRY(to_result(text(4)->Append(reject.split)));
-    TRY(to_result(text(5)->Append(reject.payload)));
+    TRY(to_result(text(2)->Append(as_utf8(reject.reason))));
+    TRY(to_result(text(3)->Append(as_utf8(reject.where))));
+    TRY(to_result(text(4)->Append(as_utf8(reject.split))));
+    TRY(to_result(text(5)->Append(as_utf8(reject.payload))));
     TRY(to_result(text(6)->Append(stage_name(reject.stage))));
-    TRY(to_result(reject.message.empty() ? text(7)->AppendNull() : text(7)->Append(reject.message)));
+    const std::string message = message_of(reject);
+    TRY(to_result(message.empty() ? text(7)->AppendNull() : text(7)->Append(message)));
   }
   return to_result(builder->Flush());
 }

@@ -1,4 +1,5 @@
 """`sluice dead-letters list|replay`: what could not be delivered is shown, and delivered once when the cause is mended."""
+import base64
 import contextlib
 import gzip
 import json
@@ -229,3 +230,26 @@ def test_bad_rows_of_a_joined_input_are_dead_letters_too(sluice):
     )
     assert delivered(sluice) == [{"id": 2, "names": 1}]
     assert len(dead(sluice, "t")) == 1
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "parquet"])
+@pytest.mark.parametrize("source", ["csv", "json"])
+def test_a_record_that_is_not_utf8_is_kept_byte_for_byte(sluice, source, kind):
+    (sluice.folder / "in").mkdir()
+    lines = {"csv": ["id,name", "1,plain", "2,caf\xe9"], "json": ['{"id":1,"name":"plain"}', '{"id":2,"name":"caf\xe9"}']}[source]
+    (sluice.folder / f"in/a.{source}").write_bytes("".join(line + "\n" for line in lines).encode("latin-1"))
+
+    def statement(more=""):
+        return (f"CREATE TABLE orders WITH (dead_letters := 'file://./dead/?format={kind}') AS SELECT id, name "
+                f"FROM file('in/*.{source}', columns := 'id BIGINT, name VARCHAR'{more}) INSERT INTO file('out/', format := 'json');")
+
+    sluice.sql(statement())
+    assert ids(sluice) == [1]
+    (letter,) = dead(sluice)
+    assert letter["payload"] == lines[-1].replace("\xe9", "\ufffd")
+    assert base64.b64decode(letter["message"]["value"]["base64"]) == lines[-1].encode("latin-1")
+    assert "orders: 1 dead letters replayed, 0 rows" in sluice("dead-letters", "replay", "orders").stdout
+    assert dead(sluice)[0]["message"] == letter["message"]
+    (sluice.folder / "mended.sql").write_text(statement(", encoding := 'latin1'"))
+    sluice("dead-letters", "replay", "orders", "mended.sql")
+    assert delivered(sluice) == [{"id": 1, "name": "plain"}, {"id": 2, "name": "caf\xe9"}] and dead(sluice) == []
