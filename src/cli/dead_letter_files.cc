@@ -1,11 +1,13 @@
 #include "cli/dead_letter_files.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <arrow/api.h>
 #include <arrow/util/base64.h>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.h"
 #include "batch/arrow_result.h"
 #include "cli/location_input.h"
 #include "codec/codec.h"
@@ -106,6 +108,19 @@ std::string columns_text(const arrow::Schema& schema) {
   return out;
 }
 
+bool is_of(const DeadLetter& row, const std::string& pipeline) {
+  std::string_view name = row.pipeline;
+  if (name == pipeline) return true;
+  const std::string replay = pipeline + "_replay";
+  if (!name.starts_with(replay)) return false;
+  name.remove_prefix(replay.size());
+  if (name.empty()) return true;
+  return name.size() > 1 && name.front() == '_' &&
+         std::all_of(name.begin() + 1, name.end(), [](char c) { return is_digit(c); });
+}
+
+bool is_the_files_fault(const Error& error) { return error.fault == Fault::user || error.fault == Fault::refused; }
+
 Result<std::vector<ObjectInfo>> dead_letter_files(Context& context, const Endpoint& location) {
   auto store = TRY(store_of(context.registry, location));
   const auto* descriptor = TRY(context.registry.store(location.request.location.scheme));
@@ -140,9 +155,11 @@ Result<std::vector<DeadLetter>> read_dead_letters(Context& context, const Endpoi
   while (true) {
     auto event = TRY(reader->next(context, context.clock.steady() + Millis(500)));
     if (std::holds_alternative<End>(event)) return rows;
-    if (auto* got = std::get_if<Rows>(&event); got != nullptr && got->batch != nullptr) {
-      TRY(append_rows(got->batch, rows));
-    }
+    auto* got = std::get_if<Rows>(&event);
+    if (got == nullptr) continue;
+    // It would be removed with the others of its file, and never replayed.
+    if (!got->rejects.empty()) return user_error("{}: {}", got->rejects[0].where, got->rejects[0].reason);
+    if (got->batch != nullptr) TRY(append_rows(got->batch, rows));
   }
 }
 

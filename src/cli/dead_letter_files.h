@@ -31,9 +31,15 @@ struct DeadLetter {
 // error.
 Result<Endpoint> dead_letter_location(const Registry& registry, const PipelineRecord& record);
 
+// Of that pipeline, or of a replay of it (NAME_replay, NAME_replay_2, …): several may share a folder.
+bool is_of(const DeadLetter& row, const std::string& pipeline);
+
 // In the order of their names. None when the folder does not exist yet.
 Result<std::vector<ObjectInfo>> dead_letter_files(Context& context, const Endpoint& location);
+// All rows or an error: a row of it that cannot be read is one, too.
 Result<std::vector<DeadLetter>> read_dead_letters(Context& context, const Endpoint& location, const ObjectInfo& file);
+// That file cannot be read as what it should be, and others may: not a line that is down, or a wish to stop.
+bool is_the_files_fault(const Error& error);
 // Nothing when it is gone already.
 Result<void> remove_dead_letters(Context& context, const Endpoint& location, const ObjectInfo& file);
 

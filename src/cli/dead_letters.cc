@@ -77,11 +77,18 @@ Result<int> list(Session& session, const PipelineRecord& record, const OptionVal
   const auto limit = static_cast<size_t>(options.integer("limit"));
   std::vector<DeadLetter> shown;
   bool more = false;
+  bool unread = false;
   for (const auto& file : TRY(dead_letter_files(context, location))) {
     if (shown.size() > limit) break;
-    for (auto& row : TRY(read_dead_letters(context, location, file))) {
-      const bool ours = row.pipeline == record.name || row.pipeline.starts_with(record.name + "_replay");
-      if (ours && shown.size() <= limit) shown.push_back(std::move(row));  // the folder may be shared
+    auto rows = read_dead_letters(context, location, file);
+    if (!rows.ok()) {
+      if (!is_the_files_fault(rows.error())) return std::move(rows).error();
+      std::fprintf(stderr, "warning: %s is left out: %s\n", file.path.c_str(), rows.error().message().c_str());
+      unread = true;
+      continue;
+    }
+    for (auto& row : *rows) {
+      if (is_of(row, record.name) && shown.size() <= limit) shown.push_back(std::move(row));
     }
   }
   if (shown.size() > limit) {
@@ -96,7 +103,7 @@ Result<int> list(Session& session, const PipelineRecord& record, const OptionVal
     print_table(shown);
   }
   if (more) std::fprintf(stderr, "there are more; --limit shows more than %zu\n", limit);
-  return kExitDone;
+  return unread ? kExitFailed : kExitDone;
 }
 
 Result<int> replay(Session& session, const PipelineRecord& record, const std::string& sql_file) {

@@ -189,10 +189,14 @@ class Replay {
     source.streaming = false;
     auto writer = TRY(ReplayWriter::create(context, planned.source, folder_, batch_of(files)));
     for (const auto& file : files) {
-      auto rows = TRY(read_dead_letters(context, location_, file));
-      auto ours = [&](const DeadLetter& row) {
-        return row.pipeline == record_.name || row.pipeline.starts_with(record_.name + "_replay");
-      };
+      auto read = read_dead_letters(context, location_, file);
+      if (!read.ok()) {
+        if (!is_the_files_fault(read.error())) return std::move(read).error();
+        summary_.left.push_back({file.path, read.error().message()});
+        continue;
+      }
+      const auto& rows = *read;
+      auto ours = [&](const DeadLetter& row) { return is_of(row, record_.name); };
       if (std::none_of(rows.begin(), rows.end(), ours)) continue;  // the folder may be shared
       if (!std::all_of(rows.begin(), rows.end(), ours)) {
         summary_.left.push_back({file.path, "it holds dead letters of other pipelines, too"});

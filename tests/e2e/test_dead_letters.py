@@ -253,3 +253,32 @@ def test_a_record_that_is_not_utf8_is_kept_byte_for_byte(sluice, source, kind):
     (sluice.folder / "mended.sql").write_text(statement(", encoding := 'latin1'"))
     sluice("dead-letters", "replay", "orders", "mended.sql")
     assert delivered(sluice) == [{"id": 1, "name": "plain"}, {"id": 2, "name": "caf\xe9"}] and dead(sluice) == []
+
+
+def test_a_pipeline_whose_name_begins_alike_is_another(sluice):
+    (sluice.folder / "in").mkdir()
+    (sluice.folder / "in/a.jsonl").write_text('{"id": 1, "v": "x"}\n')
+    sluice.sql(table(BAD))
+    sluice.sql(table(BAD, name="orders_replay_old"))
+    sluice.sql(table(BAD, name="orders_replays"))
+    assert [row["pipeline"] for row in dead(sluice)] == ["orders"]
+    assert "orders: 1 dead letters replayed" in sluice("dead-letters", "replay", "orders").stdout
+    assert [row["pipeline"] for row in dead(sluice)] == ["orders_replay"]
+    for name in ["orders_replay_old", "orders_replays"]:
+        assert [row["pipeline"] for row in dead(sluice, name)] == [name]
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_listed_and_replayed(orders):
+    (letters,) = (orders.folder / "dead").iterdir()
+    damaged = {"a.jsonl": letters.read_text()[:-20], "b.parquet": "no parquet"}
+    for name, text in damaged.items():
+        (orders.folder / "dead" / name).write_text(text)
+    listed = orders("dead-letters", "list", "orders", "--output", "json", check=False)
+    assert listed.returncode == 1 and len(json.loads(listed.stdout)) == 2
+    (orders.folder / "mended.sql").write_text(table(MENDED))
+    replayed = orders("dead-letters", "replay", "orders", "mended.sql", check=False)
+    assert replayed.returncode == 1 and "orders: 2 dead letters replayed, 1 rows delivered" in replayed.stdout
+    for name, text in damaged.items():
+        assert f"{name} is left out: " in listed.stderr and f"{name} stays: " in replayed.stderr
+        assert (orders.folder / "dead" / name).read_text() == text
+    assert ids(orders) == [1, 2, 4]
