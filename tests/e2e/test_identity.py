@@ -1,4 +1,5 @@
 """A pipeline is its name: what resumes, what is new, what is refused, and where that is kept."""
+import contextlib
 import json
 import shutil
 import signal
@@ -292,3 +293,20 @@ def test_replacing_the_source_begins_anew_also_where_the_target_keeps_the_positi
     sluice.sql(table.format("CREATE OR REPLACE", "a.jsonl"))
     with sqlite3.connect(sluice.folder / "out.db") as connection:
         assert connection.execute("select id from rows").fetchall() == [(1,), (1,)]
+
+
+def test_a_dead_source_does_not_keep_the_target_from_being_cleaned_up(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1, 2])
+    sql = "CREATE TABLE t AS SELECT id FROM file('in/*.jsonl') INSERT INTO sqlite('out.db?table=rows')"
+    sluice.sql(sql)
+    with contextlib.closing(sqlite3.connect(sluice.folder / "state.db")) as state:
+        state.execute("UPDATE pipeline SET source = 'postgresql://nobody@127.0.0.1:1/x?table=t&cdc=true&connect_timeout=1s'")
+        state.commit()
+    assert "--force" in sluice.fails("drop", "t")
+    with contextlib.closing(sqlite3.connect(sluice.folder / "out.db")) as out:
+        assert out.execute("SELECT count(*) FROM sluice_positions").fetchone() == (1,)
+    dropped = sluice("drop", "t", "--force")
+    assert "warning: " in dropped.stderr and "127.0.0.1" in dropped.stderr
+    sluice.sql(sql)
+    with contextlib.closing(sqlite3.connect(sluice.folder / "out.db")) as out:
+        assert out.execute("SELECT count(*) FROM rows").fetchone() == (4,), "a pipeline that was dropped begins anew"
