@@ -29,7 +29,10 @@ std::vector<Command> commands() {
     if (invocation.options.boolean("all")) return user_error("all is too much");
     return kExitDone;
   };
-  return {show};
+  Command broken;
+  broken.name = "broken";
+  broken.run = [](Session&, const Invocation&) -> Result<int> { throw std::runtime_error("no such thing"); };
+  return {show, broken};
 }
 
 struct Outcome {
@@ -52,6 +55,12 @@ TEST(CommandLineTest, FlagsMayBeWrittenWithASpaceOrAnEqualsSignAndAnywhere) {
   EXPECT_EQ(seen_variables, (std::vector<std::string>{"x=1"}));
   EXPECT_EQ(run({"show", "--row-limit=7", "a"}).code, kExitDone);
   EXPECT_EQ(seen_limit, 7);
+}
+
+TEST(CommandLineTest, AnExceptionIsAnErrorAndNoCrash) {
+  auto outcome = run({"broken"});
+  EXPECT_EQ(outcome.code, kExitFailed);
+  EXPECT_THAT(outcome.error, testing::AllOf(testing::StartsWith("error: "), testing::HasSubstr("no such thing")));
 }
 
 TEST(CommandLineTest, AfterTwoDashesEverythingIsAnArgument) {

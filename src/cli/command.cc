@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <exception>
 
 #include "cli/session.h"
 
@@ -85,6 +86,15 @@ Result<Parsed> parse(const Command& command, std::span<const OptionSpec> specs, 
 int complain(const Error& error, bool usage) {
   std::fprintf(stderr, "error: %s\n", error.message().c_str());
   return usage ? kExitUsage : kExitFailed;
+}
+
+// A library's exception that nobody caught at its edge is our mistake, and no reason to dump core.
+Result<int> run_caught(const Command& command, Session& session, const Invocation& invocation) {
+  try {
+    return command.run(session, invocation);
+  } catch (const std::exception& exception) {
+    return bug("sluice {} came to an end it should not have, which is a bug: {}", command.name, exception.what());
+  }
 }
 
 void append_flags(std::string& out, std::span<const OptionSpec> specs) {
@@ -200,7 +210,7 @@ int run_command_line(Session& session, const std::vector<Command>& commands, con
   if (auto configured = session.configure(invocation.options); !configured.ok()) {
     return complain(configured.error(), true);
   }
-  auto code = command->run(session, invocation);
+  auto code = run_caught(*command, session, invocation);
   if (!code.ok()) return complain(code.error(), false);
   return code.value();
 }

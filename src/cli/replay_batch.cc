@@ -9,6 +9,7 @@
 
 #include <arrow/api.h>
 #include <arrow/io/api.h>
+#include <arrow/util/base64.h>
 #include <nlohmann/json.hpp>
 
 #include "batch/arrow_result.h"
@@ -85,6 +86,16 @@ std::string file_of(const std::string& position) {
   return line ? file.substr(0, colon) : file;
 }
 
+// Paths need not be UTF-8, and JSON has to be.
+nlohmann::json json_of(const std::string& path) {
+  if (is_utf8(path)) return path;
+  return {{"base64", arrow::util::base64_encode(path)}};
+}
+
+std::string path_in(const nlohmann::json& json) {
+  return json.is_object() ? arrow::util::base64_decode(json.at("base64").get<std::string>()) : json.get<std::string>();
+}
+
 }  // namespace
 
 Result<std::optional<ReplayManifest>> load_manifest(const std::string& folder) {
@@ -97,7 +108,7 @@ Result<std::optional<ReplayManifest>> load_manifest(const std::string& folder) {
     manifest.batch = json.at("batch");
     manifest.rows = json.at("rows");
     for (const auto& file : json.at("files")) {
-      manifest.files.push_back({.path = file.at("path"), .version = file.at("version")});
+      manifest.files.push_back({.path = path_in(file.at("path")), .version = file.at("version")});
     }
     for (const auto& item : json.at("runs")) {
       ReplayRun run;
@@ -105,7 +116,7 @@ Result<std::optional<ReplayManifest>> load_manifest(const std::string& folder) {
                         ReplayRun::Kind::again}) {
         if (item.at("kind") == name_of(kind)) run.kind = kind;
       }
-      run.path = item.at("path");
+      run.path = path_in(item.at("path"));
       run.columns = item.at("columns");
       manifest.runs.push_back(std::move(run));
     }
@@ -119,9 +130,10 @@ Result<void> save_manifest(const std::string& folder, const ReplayManifest& mani
   nlohmann::json json = {{"batch", manifest.batch}, {"rows", manifest.rows}};
   json["files"] = nlohmann::json::array();
   json["runs"] = nlohmann::json::array();
-  for (const auto& file : manifest.files) json["files"].push_back({{"path", file.path}, {"version", file.version}});
+  for (const auto& file : manifest.files)
+    json["files"].push_back({{"path", json_of(file.path)}, {"version", file.version}});
   for (const auto& run : manifest.runs) {
-    json["runs"].push_back({{"kind", name_of(run.kind)}, {"path", run.path}, {"columns", run.columns}});
+    json["runs"].push_back({{"kind", name_of(run.kind)}, {"path", json_of(run.path)}, {"columns", run.columns}});
   }
   const std::string path = folder + "/" + kManifest;
   std::error_code error;

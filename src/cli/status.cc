@@ -40,6 +40,11 @@ SeenLag lag_of(Session& session, const PipelineRecord& record) {
   return seen;
 }
 
+// Names of files need not be UTF-8, and JSON has to be.
+void print_json(const nlohmann::json& shown) {
+  std::printf("%s\n", shown.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
 nlohmann::json to_json(const SeenLag& seen) {
   nlohmann::json out = nlohmann::json::object();
   if (!seen.problem.empty()) out["error"] = seen.problem;
@@ -128,7 +133,7 @@ Result<int> status(Session& session, const Invocation& invocation) {
     if (json) {
       nlohmann::json all = nlohmann::json::array();
       for (const auto& record : records) all.push_back(to_json(record));
-      std::printf("%s\n", all.dump(2).c_str());
+      print_json(all);
       return kExitDone;
     }
     if (records.empty()) std::printf("no pipelines in %s\n", session.state_location().c_str());
@@ -147,7 +152,7 @@ Result<int> status(Session& session, const Invocation& invocation) {
   if (json) {
     auto shown = to_json(*record);
     if (auto behind = to_json(lag); !behind.empty()) shown["lag"] = std::move(behind);
-    std::printf("%s\n", shown.dump(2).c_str());
+    print_json(shown);
   } else {
     print_details(*record, lag);
   }

@@ -15,7 +15,9 @@ HttpRoute refresh_page(const GatewayParts& parts) {
                      if (!asked.ok() && asked.error().fault == Fault::user) return http_error(404, asked.error().what);
                      if (!asked.ok()) return http_error(asked.error());
                      nlohmann::json body = {{"name", name}, {"refresh", "asked for"}};
-                     return HttpResponse{.status = 202, .body = body.dump() + '\n'};
+                     return HttpResponse{
+                         .status = 202,
+                         .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n'};
                    }};
 }
 

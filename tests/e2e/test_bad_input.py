@@ -490,3 +490,17 @@ def test_json_that_nobody_asked_for_is_no_obstacle(sluice):
             file.write(json.dumps({"id": number, "mixed": number if number % 2 else {"deep": [number]}}) + "\n")
     sluice.sql("CREATE TABLE t AS SELECT id FROM file('a.jsonl', columns := 'id BIGINT, mixed BIGINT') INSERT INTO file('out/')")
     assert ids(sluice.folder / "out") == list(range(10))
+
+
+def test_names_that_are_not_utf8_are_read_shown_and_not_replaced(sluice):
+    (sluice.folder / "in").mkdir()
+    (sluice.folder / "out").mkdir()
+    name = os.fsencode(sluice.folder) + b"/in/caf\xe9.jsonl"
+    with open(name, "w") as file:
+        file.write('{"id": 1}\n')
+    sluice.sql("CREATE TABLE t AS SELECT id FROM file('in/') INSERT INTO file('out/')")
+    for arguments in (["status"], ["status", "t"]):
+        json.loads(sluice(*arguments, "--output", "json").stdout)
+    os.rename(name, os.fsencode(sluice.folder) + b"/out/caf\xe9.jsonl")
+    error = sluice.fails("run", "-e", "INSERT INTO file('out/', if_exists := 'replace') SELECT 2 AS id")
+    assert "its name is not UTF-8" in error

@@ -6,6 +6,8 @@
 #include <arrow/type.h>
 #include <nlohmann/json.hpp>
 
+#include "batch/utf8.h"
+
 namespace sluice::file {
 
 namespace {
@@ -40,6 +42,9 @@ Result<std::vector<Prepared>> describe(Context& context, Target& target, std::ve
     ++prepared.objects;
   }
   nlohmann::json payload = {{"publish", std::move(tokens)}};
+  for (const auto& path : remove) {  // what an epoch is made of is on record as JSON
+    if (!is_utf8(path)) return refused("cannot replace {}: its name is not UTF-8; remove it first", as_utf8(path));
+  }
   if (!remove.empty()) payload["remove"] = std::move(remove);
   prepared.payload = payload.dump();
   return std::vector<Prepared>{std::move(prepared)};
