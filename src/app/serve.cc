@@ -25,7 +25,14 @@ RawOptions flags_of(const OptionValues& given) {
     if (!given.is_given(flag)) continue;
     std::string name = "--";
     for (const char* c = flag; *c != '\0'; ++c) name += *c == '_' ? '-' : *c;
-    std::string value = std::string_view(flag) == "memory" ? std::to_string(given.bytes(flag)) : given.text(flag);
+    std::string value;
+    if (std::string_view(flag) == "memory") {
+      value = std::to_string(given.bytes(flag));
+    } else if (std::string_view(flag) == "port") {
+      value = std::to_string(given.integer(flag));
+    } else {
+      value = given.text(flag);
+    }
     flags[key] = RawOption{std::move(value), std::move(name)};
   }
   return flags;
@@ -103,7 +110,11 @@ Command serve_command() {
           "environment variable (SLUICE_PORT, SLUICE_LOG_LEVEL). SIGTERM and SIGINT finish and commit what was read;\n"
           "a second signal aborts.",
       .options = {OptionSpec{.name = "config", .doc = "The configuration file."},
-                  OptionSpec{.name = "port", .doc = "The port of the HTTP server; 0 takes any free one. Unset: 8001."},
+                  OptionSpec{.name = "port",
+                             .kind = OptionKind::integer,
+                             .doc = "The port of the HTTP server; 0 takes any free one. Unset: 8001.",
+                             .min = 0,
+                             .max = 65535},
                   OptionSpec{.name = "listen", .doc = "The address to listen on. Unset: 127.0.0.1."},
                   OptionSpec{.name = "pipelines", .doc = "A folder of .sql files whose statements the server runs."}},
       .keys = serve_option_specs(),

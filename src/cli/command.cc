@@ -112,6 +112,8 @@ void append_flags(std::string& out, std::span<const OptionSpec> specs) {
 
 }  // namespace
 
+int complain_of_usage(const Error& error) { return complain(error, true); }
+
 std::span<const OptionSpec> global_option_specs() {
   static const std::array specs = {
       OptionSpec{.name = "state",

@@ -43,6 +43,9 @@ struct Command {
 // Options of every command: --state, --memory, --log-level, …
 std::span<const OptionSpec> global_option_specs();
 
+// For what a command itself finds wrong in its arguments: says it and returns the exit code.
+int complain_of_usage(const Error& error);
+
 // Runs the program. `argv` without the program's name.
 int run_command_line(Session& session, const std::vector<Command>& commands, const std::vector<std::string>& argv);
 

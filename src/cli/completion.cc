@@ -66,7 +66,7 @@ Result<int> completion(Session& session, const Invocation& invocation) {
   } else if (shell == "fish") {
     std::fputs(fish_script(commands).c_str(), stdout);
   } else {
-    return user_error("there is completion for bash, zsh and fish, not for '{}'", shell);
+    return complain_of_usage(user_error("there is completion for bash, zsh and fish, not for '{}'", shell));
   }
   return kExitDone;
 }

@@ -128,9 +128,11 @@ Result<int> dead_letters(Session& session, const Invocation& invocation) {
   const std::string& name = arguments[1];
   constexpr std::array<std::string_view, 2> actions = {"list", "replay"};
   if (std::find(actions.begin(), actions.end(), arguments[0]) == actions.end()) {
-    return user_error("'{}' is neither list nor replay", arguments[0]);
+    return complain_of_usage(user_error("'{}' is neither list nor replay", arguments[0]));
   }
-  if (arguments[0] == "list" && arguments.size() > 2) return user_error("list takes a pipeline's name only");
+  if (arguments[0] == "list" && arguments.size() > 2) {
+    return complain_of_usage(user_error("list takes a pipeline's name only"));
+  }
   auto record = TRY(TRY(session.coordinator())->load(name));
   if (!record.has_value()) return user_error("there is no pipeline '{}' in {}", name, session.state_location());
   if (arguments[0] == "list") return list(session, *record, invocation.options);

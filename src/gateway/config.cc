@@ -219,7 +219,9 @@ Result<ServeConfig> parse_config(const std::string& text, const std::string& fil
   }
   for (const auto& spec : serve_option_specs()) {
     const std::string name = variable_name(spec.name);
-    if (auto value = environment(name)) options[std::string(spec.name)] = RawOption{*value, name};
+    // Empty is unset: `SLUICE_PORT=${PORT}` in a unit file or a container is no port.
+    if (auto value = environment(name); value && !value->empty())
+      options[std::string(spec.name)] = RawOption{*value, name};
   }
   for (const auto& [name, option] : flags) options[name] = option;
   config.options = TRY(OptionValues::parse("sluice serve", serve_option_specs(), OptionScope::both, options));

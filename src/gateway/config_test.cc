@@ -32,6 +32,14 @@ TEST(Config, AnEmptyFileMeansTheDefaults) {
   EXPECT_FALSE(config->options.is_given("state"));
 }
 
+TEST(Config, AnEmptyVariableIsUnset) {
+  auto config = parse("port: 4000\n", {{"SLUICE_PORT", ""}, {"SLUICE_LOG_LEVEL", ""}, {"SLUICE_STATE", ""}});
+  ASSERT_TRUE(config.ok()) << config.error().message();
+  EXPECT_EQ(config->options.integer("port"), 4000);
+  EXPECT_EQ(config->options.text("log.level"), "info");
+  EXPECT_FALSE(config->options.is_given("state"));
+}
+
 TEST(Config, KeysInsideMappingsAndSchedulesAreRead) {
   auto config = parse(
       "port: 4000\nlog: {level: warn, format: json}\npipelines: jobs/\n"

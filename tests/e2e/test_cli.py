@@ -213,3 +213,11 @@ def test_what_is_not_asked_for_is_not_logged(sluice):
     sluice.sql(sql, check=False, env={"SLUICE_CRASH_AT": "commit.decided"})
     assert sluice("run", "--quiet", "-e", sql).stderr == ""
     assert ids(sluice.folder / "out") == [1]
+
+
+@pytest.mark.parametrize("arguments", [
+    ["serve", "--port", "abc"], ["serve", "--port", "99999"], ["dead-letters", "lst", "t"], ["dead-letters", "list", "t", "x"],
+    ["completion", "x"],
+], ids=" ".join)
+def test_mistakes_in_the_command_line_exit_with_2(sluice, arguments):
+    assert sluice.fails(*arguments, code=2)
