@@ -40,7 +40,7 @@ std::string record_of(const DeadLetter& row) {
   if (!message.is_object() || !message.contains("value")) return row.payload;
   const auto& value = message["value"];
   if (!value.is_object() || !value.contains("base64") || !value["base64"].is_string()) return row.payload;
-  return arrow::util::base64_decode(value["base64"].get<std::string>());
+  return arrow::util::base64_decode(value["base64"].get<std::string>()).ValueOr(row.payload);
 }
 
 Result<void> append_rows(const BatchPtr& batch, std::vector<DeadLetter>& rows) {

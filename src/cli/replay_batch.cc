@@ -92,8 +92,9 @@ nlohmann::json json_of(const std::string& path) {
   return {{"base64", arrow::util::base64_encode(path)}};
 }
 
-std::string path_in(const nlohmann::json& json) {
-  return json.is_object() ? arrow::util::base64_decode(json.at("base64").get<std::string>()) : json.get<std::string>();
+Result<std::string> path_in(const nlohmann::json& json) {
+  if (!json.is_object()) return json.get<std::string>();
+  return to_result(arrow::util::base64_decode(json.at("base64").get<std::string>()));
 }
 
 }  // namespace
@@ -108,7 +109,7 @@ Result<std::optional<ReplayManifest>> load_manifest(const std::string& folder) {
     manifest.batch = json.at("batch");
     manifest.rows = json.at("rows");
     for (const auto& file : json.at("files")) {
-      manifest.files.push_back({.path = path_in(file.at("path")), .version = file.at("version")});
+      manifest.files.push_back({.path = TRY(path_in(file.at("path"))), .version = file.at("version")});
     }
     for (const auto& item : json.at("runs")) {
       ReplayRun run;
@@ -116,7 +117,7 @@ Result<std::optional<ReplayManifest>> load_manifest(const std::string& folder) {
                         ReplayRun::Kind::again}) {
         if (item.at("kind") == name_of(kind)) run.kind = kind;
       }
-      run.path = path_in(item.at("path"));
+      run.path = TRY(path_in(item.at("path")));
       run.columns = item.at("columns");
       manifest.runs.push_back(std::move(run));
     }
