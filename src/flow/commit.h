@@ -45,6 +45,10 @@ struct EpochData {
   int64_t dead_rows = 0;
 };
 
+// Stands among the positions of a query that read nothing (SELECT 1, a pattern without files): its answer is delivered.
+// It is no split, and sources never see it.
+inline constexpr const char* kAnswered = "(answered)";
+
 // Owned by one run of one pipeline; used from one thread at a time.
 class CommitOrder {
  public:

@@ -102,7 +102,8 @@ Result<bool> PipelineRun::read_stretch(Context& context) {
                                                  : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int64_t rows_left =
       pipeline_.row_limit_.has_value() ? *pipeline_.row_limit_ - counters_.rows_written : INT64_MAX;
-  const Positions durable = order_->durable();
+  Positions durable = order_->durable();
+  durable.erase(kAnswered);
   auto happened = TRY(Stretch({pipeline_, tenure_, *order_, draining_, counters_, lanes, next_epoch_, rows_left,
                                nothing_new_, known_splits_})
                           .run(context, durable));

@@ -87,12 +87,13 @@ Result<void> Stretch::query_thread(Context& context, Outlet outlet, Epoch epoch)
     rows.progress.push_back(origin);
     return outlet.deliver(context, std::move(rows));
   };
-  // The answer of an unnamed statement is one: once decided it is delivered, whatever a LIMIT left unread.
+  // The answer of an unnamed statement is one: once decided it is delivered, whatever a LIMIT left unread. A target
+  // that decides may be alone in knowing it.
   const PipelineRecord& before = shared_.tenure.record();
   const bool decided = before.last_epoch > 0 || !before.intents.empty() || !shared_.order.durable().empty();
   if (!pipeline_.plan_.named && shared_.tenure.resumed() && decided) shared_.nothing_new = true;
   // A table that is run again with nothing new must not deliver the query's answer to "no rows" (count(*) = 0).
-  if (!shared_.nothing_new && shared_.tenure.resumed() && before.last_epoch > 0) {
+  if (!shared_.nothing_new && shared_.tenure.resumed() && decided) {
     auto& driving = feeds_.front();
     while (driving.splits.added() == 0 && !driving.channel->ended() && !context.stop.stop_requested()) {
       context.clock.sleep(Millis(5), context.stop);
@@ -114,7 +115,11 @@ Result<void> Stretch::query_thread(Context& context, Outlet outlet, Epoch epoch)
   while (!gate_.closed() && !gate_.cut_wanted(epoch)) context.clock.sleep(Millis(1), context.stop);
   if (!gate_.cut_wanted(epoch)) return {};
   auto part = TRY(outlet.prepare(context, epoch));
-  part.upto.erase(origin.split);  // it names files, and is no place in the source
+  // It names files and is no place in the source, unless that calls a split of its own the same.
+  if (!streams.front()->upto().contains(origin.split)) part.upto.erase(origin.split);
+  // Without positions a target that decides would not know afterwards that it has the answer.
+  const bool target_decides = pipeline_.sink_->traits().decision == Decision::target;
+  if (part.upto.empty() && target_decides) part.upto[kAnswered] = origin.upto;
   gate_.hand_in(std::move(part));
   return {};
 }

@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import time
 
+import pytest
 from delivered import append, ids, leftovers, ndjson
 
 STREAM = "CREATE STREAM s WITH (epoch_age := '{age}') AS SELECT id FROM file('in/', watch := true, poll_interval := '100ms') INSERT INTO file('out/')"
@@ -110,3 +111,17 @@ def test_a_stopped_table_goes_on_in_the_middle_of_a_csv_file_that_was_cut(sluice
     assert len(ids(sluice.folder / "out")) < 40_000
     sluice.sql(sql.format(20_000).replace("CREATE", "CREATE OR REPLACE").replace("20000 rows/s", "900000 rows/s"))
     assert ids(sluice.folder / "out") == list(range(40_000))
+
+
+@pytest.mark.parametrize("query", ["SELECT 1 AS id", "SELECT * FROM range(3) AS r(id)", "SELECT count(*) AS id FROM file('none/*.jsonl', columns := 'id BIGINT')"])
+@pytest.mark.parametrize("head", ["CREATE TABLE n AS {} INSERT INTO {}", "INSERT INTO {1} {0}"], ids=["named", "unnamed"])
+@pytest.mark.parametrize("point", ["commit.published", "sqlite.commit.after", "sqlite.commit.inside"])
+def test_the_answer_of_a_query_that_reads_nothing_is_delivered_once(sluice, query, head, point):
+    (sluice.folder / "none").mkdir()
+    sql = head.format(query, "sqlite('out.db?table=rows')")
+    assert sluice.sql(sql, check=False, env={"SLUICE_CRASH_AT": point}).returncode == -signal.SIGKILL
+    for _ in range(1 if head.startswith("INSERT") else 3):
+        sluice.sql(sql)
+    with contextlib.closing(sqlite3.connect(sluice.folder / "out.db")) as out:
+        seen = out.execute("SELECT id FROM rows").fetchall()
+    assert len(seen) == len(set(seen)) == (3 if "range" in query else 1)
