@@ -9,6 +9,12 @@
 #include "cli/state_store.h"
 
 namespace sluice {
+namespace {
+
+// timeout(1) and some supervisors signal a process and then its group, so that one wish arrives twice.
+constexpr Millis kOneWish{200};
+
+}  // namespace
 
 Result<void> Session::configure(const OptionValues& options) {
   static const std::map<std::string, LogLevel, std::less<>> levels = {{"debug", LogLevel::debug},
@@ -48,8 +54,14 @@ void Session::watch_signals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::thread([this, signals] {
     int signal = 0;
+    SteadyTime first{};
     while (sigwait(&signals, &signal) == 0) {
-      if (draining_.exchange(true)) stop_.request_stop();
+      const SteadyTime now = system_clock().steady();
+      if (!draining_.exchange(true)) {
+        first = now;
+      } else if (now - first >= kOneWish) {
+        stop_.request_stop();
+      }
     }
   }).detach();
 }

@@ -183,7 +183,8 @@ RunSummary PipelineRun::summarize() const {
   summary.dead_rows = counters_.dead_rows;
   summary.epochs = counters_.epochs;
   summary.drained = draining_;
-  summary.nothing_new = nothing_new_ || (tenure_.resumed() && summary.epochs == 0);
+  // A run that was told to stop does not know what else there is.
+  summary.nothing_new = !summary.drained && (nothing_new_ || (tenure_.resumed() && summary.epochs == 0));
   summary.guarantee = pipeline_.guarantee();
   return summary;
 }

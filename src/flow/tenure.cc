@@ -186,7 +186,8 @@ void Tenure::end(Context& context, const Result<void>& result, bool drained) {
   };
   const bool complete = result.ok() && !drained;
   const bool stream = pipeline_.plan_.kind == PipelineKind::stream;
-  show_error(context, result.ok() ? "" : result.error().message());
+  const bool stopped = !result.ok() && result.error().fault == Fault::cancelled;  // as asked: that is no failure
+  show_error(context, result.ok() || stopped ? "" : result.error().message());
   if (result.ok()) tell(coordinator_->set_finished(lease_, complete && !stream));
   keeper_.reset();
   tell(coordinator_->release(lease_));

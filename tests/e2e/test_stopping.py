@@ -1,5 +1,6 @@
 """SIGTERM drains and commits; a second signal aborts; what comes next finds nothing lost and nothing doubled."""
 import contextlib
+import json
 import signal
 import sqlite3
 import time
@@ -35,6 +36,7 @@ def test_a_second_signal_aborts_within_a_second_and_nothing_is_half_seen(sluice,
     stream = start("run", "-e", "CREATE TABLE t AS SELECT id FROM file('in/', rate_limit := '20000 rows/s') INSERT INTO file('out/')")
     stream.waits_until(lambda: leftovers(sluice.folder / "out") != [], "a file that is begun")
     stream.signal()
+    time.sleep(0.25)  # sooner it would be the same wish
     stream.signal(signal.SIGINT)
     began = time.monotonic()
     code, stderr = stream.end()
@@ -125,3 +127,37 @@ def test_the_answer_of_a_query_that_reads_nothing_is_delivered_once(sluice, quer
     with contextlib.closing(sqlite3.connect(sluice.folder / "out.db")) as out:
         seen = out.execute("SELECT id FROM rows").fetchall()
     assert len(seen) == len(set(seen)) == (3 if "range" in query else 1)
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_wish(sluice, start):
+    ndjson(sluice.folder / "in/a.jsonl", range(400_000))
+    table = start("run", "-e", "CREATE TABLE t AS SELECT id FROM file('in/', rate_limit := '20000 rows/s') INSERT INTO file('out/')")
+    table.waits_until(lambda: leftovers(sluice.folder / "out") != [], "a file that is begun")
+    for _ in range(20):  # as timeout(1) does it: the process, then its group
+        table.signal()
+        table.signal(signal.SIGINT)
+    code, stderr = table.end()
+    assert code == 0 and "stopped on request" in stderr, stderr
+    assert ids(sluice.folder / "out") != []
+
+
+def test_what_was_stopped_has_not_failed_and_does_not_say_that_nothing_is_new(sluice, start, slowly):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sql = "CREATE TABLE t AS SELECT id FROM file('in/', rate_limit := '1 rows/s') INSERT INTO sqlite('out.db?table=rows')"
+    sluice.sql(sql)
+    ndjson(sluice.folder / "in/b.jsonl", range(1000))
+    table = start("run", "-e", sql)
+    table.waits_until(table.listens, "it to listen for signals")
+    stderr = table.stop()
+    assert "nothing new" not in stderr and "t: 0 rows" in stderr, stderr
+    with contextlib.closing(sqlite3.connect(sluice.folder / "out.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        table = start("run", "-e", sql)
+        table.waits_until(table.listens, "it to listen for signals")
+        table.signal()
+        slowly(0.4)
+        table.signal()
+        code, stderr = table.end()
+        assert code == 1 and "stopped on request" in stderr, stderr
+    shown = json.loads(sluice("status", "t", "--output", "json").stdout)
+    assert shown["state"] == "stopped" and "error" not in shown
