@@ -70,6 +70,7 @@ Result<void> Tenure::begin(Context& context) {
     resumed_ = !record_.definition.empty();
     shows_error_ = !record_.last_error.empty();
     if (resumed_) TRY(check_definition());
+    if (resumed_) TRY(check_targets());
     const PipelinePlan& plan = pipeline_.plan_;
     PipelineRecord define = record_;
     define.name = context.pipeline;
@@ -150,6 +151,25 @@ Result<void> Tenure::check_definition() const {
       "{}: '{}' was defined differently before:\n  - {}\n  + {}\nUse CREATE OR REPLACE to keep its positions where the "
       "source is the same, or 'sluice reset {}' to start over",
       plan.where, record_.name, record_.definition, plan.definition, record_.name);
+}
+
+// What is decided can only be completed where it was prepared, and the record is what says where that is.
+Result<void> Tenure::check_targets() const {
+  const PipelinePlan& plan = pipeline_.plan_;
+  const auto waits_for = [&](const std::string& target) {
+    return refused(
+        "{}: an epoch of '{}' is decided and not yet in {}: run the former statement once, which completes it, and "
+        "then CREATE OR REPLACE\n  {}",
+        plan.where, record_.name, target, record_.definition);
+  };
+  bool dead_letters = false;
+  for (const auto& intent : record_.intents) dead_letters = dead_letters || !intent.dead_letters.empty();
+  const auto moved = [](const std::string& known, const std::optional<Endpoint>& now) {
+    return !known.empty() && !same_target(known, now.has_value() ? now->uri() : "");
+  };
+  if (!record_.intents.empty() && moved(record_.sink, plan.sink)) return waits_for(record_.sink);
+  if (dead_letters && moved(record_.dead_letters, plan.dead_letters)) return waits_for(record_.dead_letters);
+  return {};
 }
 
 Result<void> Tenure::look_again(Context& context) {

@@ -44,6 +44,7 @@ class Tenure {
   Result<void> load(Context& context);
   Result<void> forget_other_source(Context& context);
   Result<void> check_definition() const;
+  Result<void> check_targets() const;
 
   Pipeline& pipeline_;
   Coordinator* coordinator_;

@@ -310,3 +310,21 @@ def test_a_dead_source_does_not_keep_the_target_from_being_cleaned_up(sluice):
     sluice.sql(sql)
     with contextlib.closing(sqlite3.connect(sluice.folder / "out.db")) as out:
         assert out.execute("SELECT count(*) FROM rows").fetchone() == (4,), "a pipeline that was dropped begins anew"
+
+
+@pytest.mark.parametrize("other", ["sqlite('out.db?table=rows')", "file('other/')"])
+def test_another_target_waits_for_what_is_decided_in_the_former_one(sluice, other):
+    ndjson(sluice.folder / "in/a.jsonl", [1, 2])
+    killed = sluice.sql(TABLE, check=False, env={"SLUICE_CRASH_AT": "commit.decided"})
+    assert killed.returncode == -signal.SIGKILL
+    moved = TABLE.replace("CREATE", "CREATE OR REPLACE").replace("file('out/')", other)
+    for _ in range(2):
+        error = sluice.fails("run", "-e", moved)
+        assert "an epoch of 't' is decided and not yet in file://" in error and "out/" in error
+    sluice.sql(TABLE)
+    assert ids(sluice.folder / "out") == [1, 2]
+    ndjson(sluice.folder / "in/b.jsonl", [3])
+    sluice.sql(moved)
+    assert ids(sluice.folder / "out") == [1, 2]
+    if "file" in other:
+        assert ids(sluice.folder / "other") == [3]
