@@ -132,10 +132,11 @@ struct PipelineHost::Runner {
   Totals before;                          // of the runs that ended
   std::shared_ptr<RunCounters> counters;  // of the run that goes on
 
-  void show(HostedState state, std::string error = {}, std::optional<WallTime> next_run = {}) {
+  void show(HostedState state, std::string error = {}, std::optional<WallTime> next_run = {}, bool elsewhere = false) {
     std::lock_guard lock(mutex);
     shown.state = state;
     shown.error = std::move(error);
+    shown.elsewhere = elsewhere;
     shown.next_run = next_run;
   }
 };
@@ -235,11 +236,11 @@ void PipelineHost::run_file(const File& file) {
   for (Runner* runner : file.pipelines) {
     if (runner->kind == PipelineKind::stream || scheduled(runner->shown.name) || ending()) continue;
     runner->busy = true;
-    auto error = attempt(*runner);
-    runner->busy = error.has_value();
-    if (!error.has_value()) continue;
-    threads.emplace_back([this, runner, text = *std::move(error)]() mutable {
-      try_again(*runner, std::move(text));
+    auto again = attempt(*runner);
+    runner->busy = again.has_value();
+    if (!again.has_value()) continue;
+    threads.emplace_back([this, runner, why = *std::move(again)]() mutable {
+      try_again(*runner, std::move(why));
       runner->busy = false;
     });
   }
@@ -306,14 +307,20 @@ Result<RunSummary> PipelineHost::run_once(Runner& runner) {
 // One run, and further ones for as long as what went wrong may be gone later.
 void PipelineHost::run_until_settled(Runner& runner) {
   runner.busy = true;
-  auto error = attempt(runner);
-  if (error.has_value()) try_again(runner, *std::move(error));
+  auto again = attempt(runner);
+  if (again.has_value()) try_again(runner, *std::move(again));
   runner.busy = false;
+}
+
+// Asked after a failure, when the lease is not ours any more.
+bool PipelineHost::runs_elsewhere(const Runner& runner) const {
+  auto record = coordinator_.load(runner.shown.name);
+  return record.ok() && record->has_value() && ((*record)->lease.has_value() || !(*record)->members.empty());
 }
 
 // One run. The error, when what went wrong may be gone later: a run that begins anew looks at what happened first, so
 // that an unknown outcome is one of these.
-std::optional<std::string> PipelineHost::attempt(Runner& runner) {
+std::optional<PipelineHost::Again> PipelineHost::attempt(Runner& runner) {
   const Log log = context_of(runner).log;
   runner.show(HostedState::running);
   log.info("the pipeline starts");
@@ -329,28 +336,34 @@ std::optional<std::string> PipelineHost::attempt(Runner& runner) {
     runner.show(HostedState::stopped);
     return std::nullopt;
   }
+  const bool may_pass = error.fault == Fault::transient || error.fault == Fault::outcome_unknown;
+  const bool elsewhere = may_pass && runs_elsewhere(runner);
   {
     std::lock_guard lock(runner.mutex);
-    ++runner.shown.failures;
+    runner.shown.failures += elsewhere ? 0 : 1;
   }
-  if (error.fault == Fault::transient || error.fault == Fault::outcome_unknown) return error.message();
+  if (may_pass) return Again{error.message(), elsewhere};
   log.error("the pipeline failed", {{"error", error.message()}});
   runner.show(HostedState::failed, error.message());
   return std::nullopt;
 }
 
-void PipelineHost::try_again(Runner& runner, std::string error) {
+void PipelineHost::try_again(Runner& runner, Again why) {
   Millis backoff = settings_.backoff_first;
   while (true) {
-    context_of(runner).log.warn("the pipeline failed and is tried again",
-                                {{"error", error}, {"in_ms", backoff.count()}});
+    const Log log = context_of(runner).log;
+    if (why.elsewhere) {
+      log.info("another process has the pipeline", {{"error", why.error}, {"tried_again_in_ms", backoff.count()}});
+    } else {
+      log.warn("the pipeline failed and is tried again", {{"error", why.error}, {"in_ms", backoff.count()}});
+    }
     const WallTime next = context_.clock.wall() + backoff;
-    runner.show(HostedState::retrying, error, next);
-    if (!sleep_until(next)) return runner.show(HostedState::stopped, error);
+    runner.show(HostedState::retrying, why.error, next, why.elsewhere);
+    if (!sleep_until(next)) return runner.show(HostedState::stopped, why.elsewhere ? "" : why.error);
     const SteadyTime began = context_.clock.steady();
     auto again = attempt(runner);
     if (!again.has_value()) return;
-    error = *std::move(again);
+    why = *std::move(again);
     const bool ran_well = context_.clock.steady() - began >= kSteadyRun;
     backoff = ran_well ? settings_.backoff_first : std::min(backoff * 2, settings_.backoff_max);
   }

@@ -25,7 +25,8 @@ struct HostedPipeline {
   std::string kind;   // stream | table
   std::string where;  // "pipelines/orders.sql:3"
   HostedState state = HostedState::waiting;
-  std::string error;  // of the last attempt, while failed or retrying
+  std::string error;       // of the last attempt, while failed or retrying
+  bool elsewhere = false;  // … which was that another process runs it
   int64_t failures = 0;
   std::optional<WallTime> next_run;  // of a schedule, or of the next attempt
 };
@@ -72,8 +73,13 @@ class PipelineHost {
   void run_file(const File& file);
   void follow_schedule(const Schedule& schedule, Runner& runner);
   void run_until_settled(Runner& runner);
-  std::optional<std::string> attempt(Runner& runner);
-  void try_again(Runner& runner, std::string error);
+  struct Again {
+    std::string error;
+    bool elsewhere = false;  // another process runs it: no failure of ours
+  };
+  std::optional<Again> attempt(Runner& runner);
+  void try_again(Runner& runner, Again why);
+  [[nodiscard]] bool runs_elsewhere(const Runner& runner) const;
   Result<RunSummary> run_once(Runner& runner);
   bool sleep_until(WallTime time) const;  // false: draining
   [[nodiscard]] bool ending() const { return draining_ || context_.stop.stop_requested(); }

@@ -145,6 +145,32 @@ TEST_F(PipelineHostTest, ATableThatIsTriedAgainDoesNotHoldUpThoseBehindIt) {
   wait_for("shaky", HostedState::finished);
 }
 
+TEST_F(PipelineHostTest, APipelineThatAnotherServerRunsIsTakenOverWhenThatEnds) {
+  write("sql/s.sql",
+        fmt::format(
+            "CREATE STREAM follow WITH (epoch_age := '50ms') AS SELECT * FROM file('{0}/in.jsonl', watch := true) "
+            "INSERT INTO file('{0}/out/');",
+            folder_));
+  auto store = open_sqlite_coordinator(folder_ + "/state.db").value();
+  std::atomic<bool> other_drains{false};
+  auto other = PipelineHost::load(context_, *store, other_drains, settings_).value();
+  other->start();
+  for (int i = 0; i < 500 && !store->load("follow").value().has_value(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ASSERT_TRUE(load().ok());
+  host_->start();
+  auto waiting = wait_for("follow", HostedState::retrying);
+  EXPECT_THAT(waiting.error, HasSubstr("already running"));
+  EXPECT_TRUE(waiting.next_run.has_value());
+  EXPECT_EQ(waiting.failures, 0);
+  other_drains = true;
+  other->join();
+  EXPECT_EQ(wait_for("follow", HostedState::running).error, "");
+  draining_ = true;
+  host_->join();
+}
+
 TEST_F(PipelineHostTest, AFailureThatStaysIsShownAndOthersGoOn) {
   write("sql/a.sql", "CREATE TABLE broken AS SELECT * FROM file('" + folder_ + "/missing.jsonl') INSERT INTO file('" +
                          folder_ + "/x/');\n" + table("good"));

@@ -162,7 +162,7 @@ Result<Lease> PostgresqlCoordinator::take(const std::string& pipeline, const std
     return link_->hold(connection, id);
   }));
   if (!holder.has_value()) return lease;
-  return refused("pipeline '{}' is already running ({}); stop that process first", pipeline, *holder);
+  return transient("pipeline '{}' is already running ({}); stop that process first", pipeline, *holder);
 }
 
 Result<std::vector<Intent>> PostgresqlCoordinator::take_over(const Lease& lease) {

@@ -133,8 +133,8 @@ Result<Lease> SqliteCoordinator::acquire(const std::string& pipeline, const std:
   auto row = TRY(tables_.holder_or_new(pipeline));
   auto lock = TRY(LeaseLock::try_take(lock_path(), row.id));
   if (!lock.has_value()) {
-    return refused("pipeline '{}' is already running ({}); stop that process first", pipeline,
-                   row.owner.value_or("another process"));
+    return transient("pipeline '{}' is already running ({}); stop that process first", pipeline,
+                     row.owner.value_or("another process"));
   }
   TRY(tables_.take(row.id, row.generation + 1, owner));
   TRY(transaction.commit());
