@@ -74,6 +74,7 @@ struct PipelineHost::Runner {
     int64_t objects_written = 0;
     int64_t dead_rows = 0;
     int64_t epochs = 0;
+    int64_t retries = 0;
 
     void add(const RunCounters& counters) {
       rows_read += counters.rows_read;
@@ -83,6 +84,7 @@ struct PipelineHost::Runner {
       objects_written += counters.objects_written;
       dead_rows += counters.dead_rows;
       epochs += counters.epochs;
+      retries += counters.retries;
     }
   };
 
@@ -95,7 +97,9 @@ struct PipelineHost::Runner {
     Metric& objects_written;
     Metric& dead_rows;
     Metric& epochs;
+    Metric& retries;
     Metric& running;
+    Metric& retrying;
     Metric& failed;
     Metric& failures;
     Metric& last_commit;
@@ -109,7 +113,10 @@ struct PipelineHost::Runner {
           metrics.counter("sluice_objects_written_total", "Files or blocks committed to sinks.", labels),
           metrics.counter("sluice_dead_rows_total", "Rows sent to dead letters.", labels),
           metrics.counter("sluice_epochs_total", "Committed epochs.", labels),
+          metrics.counter("sluice_pipeline_retries_total", "How often a run began anew by itself.", labels),
           metrics.gauge("sluice_pipeline_running", "1 while the pipeline runs.", labels),
+          metrics.gauge("sluice_pipeline_retrying", "1 from a failure that may pass until something is committed.",
+                        labels),
           metrics.gauge("sluice_pipeline_failed", "1 when the pipeline failed and is not tried again.", labels),
           metrics.counter("sluice_pipeline_failures_total", "Runs that ended with an error.", labels),
           metrics.gauge("sluice_pipeline_last_commit_timestamp_seconds",
@@ -131,6 +138,11 @@ struct PipelineHost::Runner {
   HostedPipeline shown;
   Totals before;                          // of the runs that ended
   std::shared_ptr<RunCounters> counters;  // of the run that goes on
+
+  // A run goes on by itself after a failure. Asked under the mutex.
+  [[nodiscard]] bool goes_on() const {
+    return shown.state == HostedState::running && counters != nullptr && counters->retrying;
+  }
 
   void show(HostedState state, std::string error = {}, std::optional<WallTime> next_run = {}, bool elsewhere = false) {
     std::lock_guard lock(mutex);
@@ -374,8 +386,7 @@ std::vector<HostedPipeline> PipelineHost::list() const {
   for (const auto& runner : pipelines_) {
     std::lock_guard lock(runner->mutex);
     all.push_back(runner->shown);
-    const bool retrying = runner->counters != nullptr && runner->counters->retrying;
-    if (retrying && all.back().state == HostedState::running) all.back().state = HostedState::retrying;
+    if (runner->goes_on()) all.back().state = HostedState::retrying;
   }
   return all;
 }
@@ -404,8 +415,11 @@ void PipelineHost::publish_metrics() {
     series.objects_written.set(totals.objects_written);
     series.dead_rows.set(totals.dead_rows);
     series.epochs.set(totals.epochs);
+    series.retries.set(totals.retries);
     series.failures.set(runner->shown.failures);
     series.running.set(runner->shown.state == HostedState::running ? 1 : 0);
+    const bool retrying = runner->goes_on() || runner->shown.state == HostedState::retrying;
+    series.retrying.set(retrying && !runner->shown.elsewhere ? 1 : 0);  // standing by is no trouble
     series.failed.set(runner->shown.state == HostedState::failed ? 1 : 0);
   }
 }

@@ -35,7 +35,8 @@ void add_hosted(const HostedPipeline& pipeline, nlohmann::json& out) {
   out["hosted"] = true;
   out["where"] = pipeline.where;
   out["failures"] = pipeline.failures;
-  out.erase("error");
+  // A run that goes on by itself has said why in the state store, and nowhere else.
+  if (pipeline.state != HostedState::retrying) out.erase("error");
   if (!pipeline.error.empty()) out["error"] = pipeline.error;
   if (pipeline.next_run.has_value()) out["next_run"] = format_utc(*pipeline.next_run);
 }

@@ -240,3 +240,43 @@ def test_https_with_a_certificate_of_ones_own(sluice, serve):
     trust = ssl.create_default_context(cafile=authority)
     assert server.get("/health", context=trust)[0] == 200
     assert server.stop()[0] == 0
+
+
+def test_a_stream_that_tries_again_says_why_and_is_seen_by_alerts(sluice, serve, own_postgres):
+    (sluice.folder / "in").mkdir()
+    (sluice.folder / "in/a.jsonl").write_text('{"id": 1}\n')
+    write_pipeline(sluice, "s", "CREATE STREAM s WITH (epoch_age := '50ms') AS SELECT id FROM file('in/', watch := true, "
+                   f"poll_interval := '50ms') INSERT INTO {own_postgres.at('rows')};")
+    server = serve("--pipelines", "pipelines")
+    wait_until(lambda: server.metric('sluice_rows_written_total{pipeline="s"} 1'), "the first row")
+    assert server.metric('sluice_pipeline_retrying{pipeline="s"} 0')
+    own_postgres.server.stop(signal.SIGQUIT)
+    with open(sluice.folder / "in/a.jsonl", "a") as file:
+        file.write('{"id": 2}\n')
+    shown = server.wait_for_state("s", "retrying")
+    assert str(own_postgres.port) in shown["error"] and shown["failures"] == 0
+    assert server.metric('sluice_pipeline_retrying{pipeline="s"} 1')
+    assert not server.metric('sluice_pipeline_retries_total{pipeline="s"} 0')
+    own_postgres.server.start()
+    wait_until(lambda: server.metric('sluice_rows_written_total{pipeline="s"} 2'), "the second row")
+    assert "error" not in server.wait_for_state("s", "running")
+    assert server.metric('sluice_pipeline_retrying{pipeline="s"} 0')
+
+
+def test_two_servers_on_one_store_stand_by_for_each_other(sluice, serve):
+    (sluice.folder / "in").mkdir()
+    (sluice.folder / "in/a.jsonl").write_text('{"id": 1}\n')
+    write_pipeline(sluice, "s", "CREATE STREAM s WITH (epoch_age := '50ms') AS SELECT id FROM file('in/', watch := true, "
+                   "poll_interval := '50ms') INSERT INTO file('out/');")
+    first = serve("--pipelines", "pipelines")
+    wait_until(lambda: first.metric('sluice_rows_written_total{pipeline="s"} 1'), "the first row")
+    second = serve("--pipelines", "pipelines")
+    shown = second.wait_for_state("s", "retrying")
+    assert "already running" in shown["error"] and shown["failures"] == 0
+    assert second.metric('sluice_pipeline_retrying{pipeline="s"} 0'), "standing by is no trouble"
+    assert first.stop()[0] == 0
+    second.wait_for_state("s", "running")
+    with open(sluice.folder / "in/a.jsonl", "a") as file:
+        file.write('{"id": 2}\n')
+    wait_until(lambda: second.metric('sluice_rows_written_total{pipeline="s"} 1'), "the second row")
+    assert rows_of(sluice.folder / "out") == [1, 2]
