@@ -76,9 +76,9 @@ Result<void> Tenure::begin(Context& context) {
     define.name = context.pipeline;
     define.kind = kind_name(plan.kind);
     define.definition = plan.definition;
-    define.source = plan.source.uri();
-    define.sink = plan.sink.has_value() ? plan.sink->uri() : "";
-    define.dead_letters = plan.dead_letters.has_value() ? plan.dead_letters->uri() : "";
+    define.source = plan.source.uri();  // as written: splits are named after it
+    define.sink = plan.sink.has_value() ? plan.sink->lasting_uri() : "";
+    define.dead_letters = plan.dead_letters.has_value() ? plan.dead_letters->lasting_uri() : "";
     return coordinator_->define(lease_, define);
   }();
   if (!prepare.ok()) {
@@ -165,7 +165,9 @@ Result<void> Tenure::check_targets() const {
   bool dead_letters = false;
   for (const auto& intent : record_.intents) dead_letters = dead_letters || !intent.dead_letters.empty();
   const auto moved = [](const std::string& known, const std::optional<Endpoint>& now) {
-    return !known.empty() && !same_target(known, now.has_value() ? now->uri() : "");
+    if (known.empty()) return false;
+    // Of an older version it is as it was written.
+    return !now.has_value() || (!same_target(known, now->lasting_uri()) && !same_target(known, now->uri()));
   };
   if (!record_.intents.empty() && moved(record_.sink, plan.sink)) return waits_for(record_.sink);
   if (dead_letters && moved(record_.dead_letters, plan.dead_letters)) return waits_for(record_.dead_letters);

@@ -23,6 +23,8 @@ struct Endpoint {
   // As one location with all options as parameters and no secrets: what the state store keeps, and what `reset` and
   // `drop` connect to again.
   [[nodiscard]] std::string uri() const;
+  // The same, and a local path from the root on: the place it is, wherever somebody later looks from.
+  [[nodiscard]] std::string lasting_uri() const;
 };
 
 struct PipelinePlan {

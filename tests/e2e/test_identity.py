@@ -328,3 +328,55 @@ def test_another_target_waits_for_what_is_decided_in_the_former_one(sluice, othe
     assert ids(sluice.folder / "out") == [1, 2]
     if "file" in other:
         assert ids(sluice.folder / "other") == [3]
+
+
+@pytest.mark.parametrize("sink", ["sqlite('out.db?table=rows')", "file('out/')"])
+def test_reset_and_drop_reach_the_target_from_another_folder(sluice, sink):
+    ndjson(sluice.folder / "in/a.jsonl", [1, 2])
+    sql = f"CREATE TABLE t AS SELECT id FROM file('in/*.jsonl') INSERT INTO {sink}"
+    elsewhere = type(sluice)(sluice.folder / "elsewhere")
+    elsewhere.folder.mkdir()
+    same_store = {"SLUICE_STATE": f"sqlite:{sluice.folder}/state.db"}
+
+    def seen():
+        if sink.startswith("file"):
+            return len(ids(sluice.folder / "out"))
+        with contextlib.closing(sqlite3.connect(sluice.folder / "out.db")) as out:
+            return out.execute("SELECT count(*) FROM rows").fetchone()[0]
+
+    sluice.sql(sql)
+    for count, command in enumerate(["reset", "drop"], 2):
+        elsewhere(command, "t", env=same_store)
+        sluice.sql(sql)
+        assert seen() == 2 * count
+    assert list(elsewhere.folder.iterdir()) == []
+    # A record of an older version has what was written.
+    with contextlib.closing(sqlite3.connect(sluice.folder / "state.db")) as state:
+        state.execute("UPDATE pipeline SET sink = replace(sink, ?, '')", (f"{sluice.folder}/",))
+        state.commit()
+    assert str(sluice.folder) not in status(sluice, "t")["sink"]
+    assert "nothing new" in sluice.sql(sql).stderr
+    assert str(sluice.folder) in status(sluice, "t")["sink"]
+
+
+def test_reset_makes_no_target(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sql = "CREATE TABLE t AS SELECT id FROM file('in/*.jsonl') INSERT INTO sqlite('out.db?table=rows')"
+    sluice.sql(sql)
+    (sluice.folder / "out.db").unlink()
+    assert "no such file" in sluice.fails("reset", "t", "--to", "latest")
+    sluice("reset", "t")
+    assert not (sluice.folder / "out.db").exists()
+    sluice.sql(sql)
+    with contextlib.closing(sqlite3.connect(sluice.folder / "out.db")) as out:
+        assert out.execute("SELECT id FROM rows").fetchall() == [(1,)]
+
+
+def test_reset_to_latest_from_another_folder_does_not_say_that_it_did(sluice):
+    ndjson(sluice.folder / "in/a.jsonl", [1])
+    sluice.sql(TABLE)
+    elsewhere = type(sluice)(sluice.folder / "elsewhere")
+    elsewhere.folder.mkdir()
+    before = status(sluice, "t")["positions"]
+    elsewhere.fails("reset", "t", "--to", "latest", env={"SLUICE_STATE": f"sqlite:{sluice.folder}/state.db"})
+    assert status(sluice, "t")["positions"] == before

@@ -121,7 +121,15 @@ Result<void> SqliteSink::drop(Context& context) {
   return transaction.commit();
 }
 
+// What is not there has nothing to forget. It cannot remember anything either: without positions in it the next run
+// would begin at the beginning.
 Result<void> SqliteSink::reset(Context& context, const Positions& positions) {
+  if (::access(options_.path.c_str(), F_OK) != 0) {
+    if (positions.empty()) return {};
+    return user_error(
+        "{}: no such file, and the positions of '{}' belong into it; run the pipeline once, then reset it",
+        options_.path, options_.pipeline);
+  }
   auto database = TRY(open_target(options_, context));
   auto transaction = TRY(Transaction::begin(*database));
   TRY(Ledger::create_tables(*database));
