@@ -380,3 +380,21 @@ def test_reset_to_latest_from_another_folder_does_not_say_that_it_did(sluice):
     before = status(sluice, "t")["positions"]
     elsewhere.fails("reset", "t", "--to", "latest", env={"SLUICE_STATE": f"sqlite:{sluice.folder}/state.db"})
     assert status(sluice, "t")["positions"] == before
+
+
+def test_another_user_and_another_way_to_connect_are_no_other_source(sluice, postgres):
+    role = f"{postgres.name}_reader"
+    postgres.execute("CREATE TABLE t AS SELECT 1 AS id")
+    postgres.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'other'")
+    sql = "CREATE OR REPLACE TABLE t AS SELECT id FROM {} INSERT INTO file('out/')"
+    try:
+        sluice.sql(sql.format(postgres.at("t")))
+        as_reader = postgres.at("t", more="ssl_mode := 'disable', connect_timeout := '5s'").replace(
+            postgres.location().split("@")[0], f"{role}:other")
+        assert "nothing new" in sluice.sql(sql.format(as_reader)).stderr
+        assert ids(sluice.folder / "out") == [1]
+        postgres.execute("CREATE TABLE u AS SELECT 2 AS id")
+        sluice.sql(sql.format(as_reader.replace("table=t", "table=u")))
+        assert ids(sluice.folder / "out") == [1, 2]
+    finally:
+        postgres.execute(f"DROP ROLE {role}")

@@ -254,7 +254,7 @@ def test_a_stream_that_tries_again_says_why_and_is_seen_by_alerts(sluice, serve,
     with open(sluice.folder / "in/a.jsonl", "a") as file:
         file.write('{"id": 2}\n')
     shown = server.wait_for_state("s", "retrying")
-    assert str(own_postgres.port) in shown["error"] and shown["failures"] == 0
+    assert str(own_postgres.server.port) in shown["error"] and shown["failures"] == 0
     assert server.metric('sluice_pipeline_retrying{pipeline="s"} 1')
     assert not server.metric('sluice_pipeline_retries_total{pipeline="s"} 0')
     own_postgres.server.start()
