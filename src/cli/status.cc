@@ -41,7 +41,7 @@ SeenLag lag_of(Session& session, const PipelineRecord& record) {
 }
 
 // Names of files need not be UTF-8, and JSON has to be.
-void print_json(const nlohmann::json& shown) {
+void print_shown(const nlohmann::json& shown) {
   std::printf("%s\n", shown.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
@@ -133,7 +133,7 @@ Result<int> status(Session& session, const Invocation& invocation) {
     if (json) {
       nlohmann::json all = nlohmann::json::array();
       for (const auto& record : records) all.push_back(to_json(record));
-      print_json(all);
+      print_shown(all);
       return kExitDone;
     }
     if (records.empty()) std::printf("no pipelines in %s\n", session.state_location().c_str());
@@ -152,7 +152,7 @@ Result<int> status(Session& session, const Invocation& invocation) {
   if (json) {
     auto shown = to_json(*record);
     if (auto behind = to_json(lag); !behind.empty()) shown["lag"] = std::move(behind);
-    print_json(shown);
+    print_shown(shown);
   } else {
     print_details(*record, lag);
   }

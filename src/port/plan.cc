@@ -2,16 +2,15 @@
 
 #include <filesystem>
 
+#include "port/glob.h"
+
 namespace sluice {
 namespace {
-
-// A folder whose name looks like a pattern would be read as one.
-bool looks_like_pattern(const std::string& folder) { return folder.find_first_of("*?[]{}\\") != std::string::npos; }
 
 std::string from_the_root(std::string path) {
   std::error_code error;
   const std::string here = std::filesystem::current_path(error).string();
-  if (error || here.empty() || looks_like_pattern(here)) return path;
+  if (error || here.empty() || has_wildcard(here)) return path;  // the folder's name would be taken for a pattern
   while (path.starts_with("./")) path.erase(0, 2);
   return (here == "/" ? here : here + '/') + path;
 }

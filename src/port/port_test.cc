@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include <arrow/scalar.h>
@@ -75,6 +77,20 @@ TEST(EndpointTest, AUriHoldsAllOptionsAndNoSecret) {
   EXPECT_NE(uri.find("table=orders"), std::string::npos) << uri;
   EXPECT_NE(uri.find("cdc=true"), std::string::npos) << uri;
   EXPECT_EQ(uri.find("hunter"), std::string::npos) << uri;
+}
+
+TEST(EndpointTest, ALastingUriIsTheSamePlaceFromEverywhere) {
+  Endpoint endpoint;
+  for (const char* local : {"file://./out/?format=csv", "file://out/?format=csv"}) {
+    endpoint.request.location = parse_location(local).value();
+    const auto uri = endpoint.lasting_uri();
+    EXPECT_EQ(uri.substr(0, 8), "file:///") << uri;
+    EXPECT_EQ(parse_location(uri)->path, std::filesystem::current_path().string() + "/out/") << uri;
+  }
+  for (const char* elsewhere : {"file:///out/", "sqlite:///a.db?table=t", "s3://bucket/out/", "kafka://broker/topic"}) {
+    endpoint.request.location = parse_location(elsewhere).value();
+    EXPECT_EQ(endpoint.lasting_uri(), endpoint.uri());
+  }
 }
 
 }  // namespace
