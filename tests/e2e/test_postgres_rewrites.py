@@ -4,7 +4,7 @@ import threading
 
 import duckdb
 import pytest
-from postgres_changes import changes, changes_of, replay, running, slot, stream, table_of, wait_until
+from postgres_changes import changes, changes_of, copied, replay, running, slot, stream, table_of, wait_until
 
 ROWS = 30_000  # of 1 kB: four bundles of pieces
 
@@ -98,6 +98,63 @@ def test_a_stream_whose_copy_was_interrupted_by_a_rewrite_loses_nothing(sluice, 
         wait_until(lambda: slot(postgres)[0], running=process)
         wait_until(lambda: len(changes(sluice.folder / "out")) >= ROWS, running=process)
         wait_until(lambda: replay(changes(sluice.folder / "out")) == table_of(postgres), running=process)
+
+
+def interrupted_copy(sluice, statement):
+    """Killed when a part of it is delivered, and not all."""
+    process = sluice.start("run", "-e", statement)
+    wait_until(lambda: len(changes(sluice.folder / "out")) > 0, running=process)
+    process.kill()
+    process.communicate()
+    assert len(changes(sluice.folder / "out")) < ROWS
+
+
+def test_a_column_that_was_added_while_the_copy_was_interrupted_keeps_its_values(sluice, postgres):
+    """The copy goes on under a snapshot that has them, so that the stream leaves their UPDATE out."""
+    make_table(postgres)
+    statement = stream(changes_of(postgres, more="split_rows := 4000, batch_size := 1000, rate_limit := '8000 rows/s'"))
+    interrupted_copy(sluice, statement)
+    postgres.execute("ALTER TABLE t ADD c int")
+    postgres.execute("UPDATE t SET c = id")
+    with running(sluice, statement) as process:
+        wait_until(lambda: slot(postgres)[0], running=process)
+        wait_until(lambda: len(changes(sluice.folder / "out")) >= ROWS, running=process)
+        wait_until(lambda: copied(sluice, postgres), running=process)
+
+
+def test_rows_of_the_copy_have_the_default_of_a_column_that_was_added_meanwhile(sluice, postgres):
+    make_table(postgres)
+    statement = stream(changes_of(postgres, more="split_rows := 4000, batch_size := 1000, rate_limit := '8000 rows/s'"),
+                       f"INSERT INTO {postgres.at('copy', more='key := ' + repr('id'))}")
+    process = sluice.start("run", "-e", statement)
+
+    def rows():
+        there = postgres.value("SELECT to_regclass('copy') IS NOT NULL")
+        return postgres.value("SELECT count(*) FROM copy") if there else 0
+
+    wait_until(lambda: rows() > 0, running=process)
+    process.kill()
+    process.communicate()
+    assert rows() < ROWS
+    postgres.execute("ALTER TABLE t ADD c int DEFAULT 7")
+    postgres.execute("UPDATE t SET c = id WHERE id % 2 = 0")
+
+    with running(sluice, statement) as process:
+        differ = "SELECT count(*) FROM t FULL JOIN copy USING (id) WHERE t.c IS DISTINCT FROM copy.c"
+        wait_until(lambda: slot(postgres)[0], running=process)
+        wait_until(lambda: postgres.value(differ) == 0, running=process)
+
+
+def test_a_column_that_may_have_been_renamed_while_the_copy_was_interrupted_is_refused(sluice, postgres):
+    make_table(postgres)
+    statement = stream(changes_of(postgres, more="split_rows := 4000, batch_size := 1000, rate_limit := '8000 rows/s'"))
+    interrupted_copy(sluice, statement)
+    postgres.execute("ALTER TABLE t RENAME n TO m")
+    error = sluice.fails("run", "-e", statement)
+    assert "column 'n' of public.t is gone and 'm' is new" in error, error
+    postgres.execute("ALTER TABLE t RENAME m TO n")
+    with running(sluice, statement) as process:
+        wait_until(lambda: copied(sluice, postgres), running=process)
 
 
 @contextlib.contextmanager

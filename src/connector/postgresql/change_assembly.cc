@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include <arrow/type.h>
-#include <arrow/util/key_value_metadata.h>
 
 #include "connector/postgresql/schema_follow.h"
 #include "postgres/moment.h"
@@ -124,7 +123,9 @@ Result<void> ChangeAssembly::prepare(Described& described) {
   }
   if (step.full != table.full) {
     TRY(flush());
-    auto after = TRY(with_missing_values(table, relation.oid, step.full));
+    auto after = TRY(with_missing_values(table.full, step.full, [&](const std::vector<std::string>& added) {
+      return options_.find_missing(relation.oid, added);
+    }));
     events_.emplace_back(SchemaChange{table.id, table.full, std::move(after)});
     stalled_ = true;
     return {};
@@ -143,25 +144,6 @@ Result<void> ChangeAssembly::prepare(Described& described) {
   }
   described.builder = TRY(ChangeBuilder::create(relation, types, table.delivered, options_.types));
   return {};
-}
-
-// A sink that adds the columns has rows that were delivered before.
-Result<SchemaPtr> ChangeAssembly::with_missing_values(const FollowedTable& table, uint32_t oid,
-                                                      const SchemaPtr& after) const {
-  std::vector<std::string> added;
-  for (const auto& field : after->fields()) {
-    if (table.full->GetFieldIndex(field->name()) < 0 && !is_change_column(field->name()))
-      added.push_back(field->name());
-  }
-  if (added.empty()) return after;
-  const auto values = TRY(options_.find_missing(oid, added));
-  arrow::FieldVector fields = after->fields();
-  for (auto& field : fields) {
-    const auto value = values.find(field->name());
-    if (value == values.end() || std::find(added.begin(), added.end(), field->name()) == added.end()) continue;
-    field = field->WithMetadata(arrow::key_value_metadata({std::string(postgres::kMissingValue)}, {value->second}));
-  }
-  return arrow::schema(std::move(fields));
 }
 
 // Changes up to here were delivered before this reader was made.

@@ -74,7 +74,6 @@ class ChangeAssembly {
   Result<Described*> ready(uint32_t relation);
   [[nodiscard]] Result<void> check_name(const Described& described) const;
   Result<void> prepare(Described& described);
-  Result<SchemaPtr> with_missing_values(const FollowedTable& table, uint32_t oid, const SchemaPtr& after) const;
   Result<void> change_key(Described& described, const postgres::pgoutput::Update& change);
   Result<void> add(Described& described, Op op, postgres::pgoutput::Tuple row,
                    std::optional<postgres::pgoutput::Tuple> old);

@@ -264,6 +264,10 @@ Result<void> ChangeSource::start(Context& context, const Positions& durable) {
 // durable, the stream: no sink sees a change before the row that it changes.
 Result<SplitEvents> ChangeSource::poll_splits(Context& context, Deadline) {
   SplitEvents events;
+  if (copy_.schema_change()) {  // before anything is read
+    events.schema_change = copy_.schema_change();
+    return events;
+  }
   copy_.hand_out(events.added);
   if (!events.added.empty()) return events;
   if (settings_.snapshot == SnapshotMode::only) {

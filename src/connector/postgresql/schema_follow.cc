@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
 
 #include "batch/change.h"
 #include "connector/postgresql/change_builder.h"
@@ -106,6 +107,38 @@ Result<FollowedSchemaStep> follow_relation(const postgres::pgoutput::Relation& r
   }
   out.full = changed ? arrow::schema(std::move(fields)) : full;
   return out;
+}
+
+Result<FollowedSchemaStep> follow_table(const Table& table, const SchemaPtr& full,
+                                        const std::vector<std::string>& dropped, const std::vector<std::string>& asked,
+                                        const postgres::TypePolicy& policy) {
+  postgres::pgoutput::Relation relation;
+  relation.schema = table.name.schema;
+  relation.name = table.name.name;
+  relation.identity = table.identity == ReplicaIdentity::full ? 'f' : 'd';
+  std::vector<postgres::Type> types;
+  for (const auto& column : table.columns) {
+    if (!is_delivered(column)) continue;
+    relation.columns.push_back({contains(table.identity_columns, column.name), column.name});
+    types.push_back(column.type);
+  }
+  return follow_relation(relation, types, full, dropped, asked, policy);
+}
+
+Result<SchemaPtr> with_missing_values(const SchemaPtr& before, const SchemaPtr& after, const FindMissing& find) {
+  std::vector<std::string> added;
+  for (const auto& field : after->fields()) {
+    if (before->GetFieldIndex(field->name()) < 0 && !is_change_column(field->name())) added.push_back(field->name());
+  }
+  if (added.empty()) return after;
+  const auto values = TRY(find(added));
+  arrow::FieldVector fields = after->fields();
+  for (auto& field : fields) {
+    const auto value = values.find(field->name());
+    if (value == values.end() || !contains(added, field->name())) continue;
+    field = field->WithMetadata(arrow::key_value_metadata({std::string(postgres::kMissingValue)}, {value->second}));
+  }
+  return arrow::schema(std::move(fields));
 }
 
 }  // namespace sluice::postgresql

@@ -4,12 +4,14 @@
 
 #include "connector/postgresql/catalog.h"
 #include "connector/postgresql/change_builder.h"
+#include "connector/postgresql/schema_follow.h"
 
 namespace sluice::postgresql {
 
 void SnapshotCopy::begin_anew() {
   leader_.reset();
   held_.reset();
+  schema_change_.reset();
   waiting_.clear();
   awaited_.clear();
   handed_out_.clear();
@@ -48,8 +50,8 @@ void SnapshotCopy::describe_plan(Context& context, const StreamPosition& from, i
   plan_->reading_whole = &reading_whole_;
 }
 
-Result<void> SnapshotCopy::plan(Context& context, const Positions& durable, const StreamPosition& from,
-                                int64_t batch_rows, int64_t batch_bytes) {
+Result<void> SnapshotCopy::plan(Context& context, const Positions& durable, StreamPosition& from, int64_t batch_rows,
+                                int64_t batch_bytes) {
   for (auto& [name, table] : tables_.all()) table.coverage = {};
   for (const auto& [split, position] : durable) {
     if (split == kStreamSplit) continue;
@@ -73,17 +75,40 @@ Result<void> SnapshotCopy::plan(Context& context, const Positions& durable, cons
     return {};
   }
   TRY(hold(context, missing));
+  TRY(cut(context, missing, from));
   describe_plan(context, from, batch_rows, batch_bytes);
-  return cut(missing);
+  return {};
 }
 
-Result<void> SnapshotCopy::cut(const Missing& missing) {
+Result<std::optional<SchemaChange>> SnapshotCopy::follow(Context& context, const FollowedTable& followed,
+                                                         const Table& now, StreamPosition& from) {
+  const std::string name = followed.table.name.plain();
+  const auto known = from.dropped.find(name);
+  auto step =
+      TRY(follow_table(now, followed.full, known == from.dropped.end() ? std::vector<std::string>() : known->second,
+                       settings_.columns, settings_.types)
+              .while_doing("following table " + name));
+  from.dropped.erase(name);
+  if (!step.dropped.empty()) from.dropped[name] = std::move(step.dropped);
+  if (step.full == followed.full) return std::optional<SchemaChange>();
+  auto after = TRY(with_missing_values(followed.full, step.full, [&](const std::vector<std::string>& added) {
+    return tables_.find_missing(now.oid, added, context.log, context.stop);
+  }));
+  return std::optional(SchemaChange{followed.id, followed.full, std::move(after)});
+}
+
+Result<void> SnapshotCopy::cut(Context& context, const Missing& missing, StreamPosition& from) {
   Connection& connection = held_->connection();
   postgres::TypeCatalog types;
   for (const auto& [name, ranges] : missing) {
     const FollowedTable& followed = tables_.all().at(name);
-    // As it is now: columns that were dropped since the schema was learnt cannot be read any more.
+    // As the snapshot has it: columns that were dropped since the schema was learnt cannot be read any more.
     Table now = TRY(find_table(connection, types, followed.table.name));
+    schema_change_ = TRY(follow(context, followed, now, from));
+    if (schema_change_) {
+      waiting_.clear();
+      return {};
+    }
     std::erase_if(now.columns, [](const auto& column) { return !is_delivered(column); });
     plan_->tables[followed.id] = {now, followed.key, followed.delivered};
     constexpr int64_t kPageBytes = 8192;

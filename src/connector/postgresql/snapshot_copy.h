@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,9 +23,14 @@ class SnapshotCopy {
   void begin_anew();
   // A slot was made just now: `leader` keeps its snapshot, which is the one to copy.
   void use_snapshot(std::unique_ptr<Connection> leader, std::string exported);
-  // What is missing of the tables, as pieces to hand out. `from`: where the stream begins.
-  Result<void> plan(Context& context, const Positions& durable, const StreamPosition& from, int64_t batch_rows,
+  // What is missing of the tables, as pieces to hand out. `from`: where the stream begins; it is told of columns that
+  // are gone.
+  Result<void> plan(Context& context, const Positions& durable, StreamPosition& from, int64_t batch_rows,
                     int64_t batch_bytes);
+
+  // A table that the snapshot has otherwise than its schema is known: its rows would lack what the stream, which leaves
+  // out what the snapshot saw, does not bring either. Nothing is handed out then.
+  [[nodiscard]] const std::optional<SchemaChange>& schema_change() const { return schema_change_; }
 
   // Pieces to read now: of tables that can only be read whole first, in one epoch, then those of the others.
   void hand_out(std::vector<Split>& out);
@@ -41,7 +47,9 @@ class SnapshotCopy {
   using Missing = std::map<std::string, std::vector<KeyRange>>;
   Result<void> hold(Context& context, const Missing& missing);
   void describe_plan(Context& context, const StreamPosition& from, int64_t batch_rows, int64_t batch_bytes);
-  Result<void> cut(const Missing& missing);
+  Result<void> cut(Context& context, const Missing& missing, StreamPosition& from);
+  Result<std::optional<SchemaChange>> follow(Context& context, const FollowedTable& followed, const Table& now,
+                                             StreamPosition& from);
 
   const SourceSettings& settings_;
   FollowedTables& tables_;
@@ -49,6 +57,7 @@ class SnapshotCopy {
   std::unique_ptr<Connection> leader_;  // a new slot's, until its snapshot is held
   std::string exported_;
   HeldSnapshot::Ptr held_;
+  std::optional<SchemaChange> schema_change_;
   std::vector<Chunk> waiting_;  // that are not handed out yet
   std::map<SplitId, Chunk> handed_out_;
   std::map<SplitId, Position> awaited_;  // of those that are not delivered yet: what they end at
