@@ -73,7 +73,7 @@ Result<void> ChangeAssembly::describe(const pgoutput::Relation& relation) {
 // What the snapshot saw has been copied, whatever it was called then.
 Result<void> ChangeAssembly::check_name(const Described& described) const {
   const FollowedTable* table = described.confused;
-  if (table == nullptr || is_delivered(*table) || table->coverage.all_see(transaction_->xid)) return {};
+  if (table == nullptr || is_delivered(*table) || table->coverage.all_see(transaction_->committed())) return {};
   const std::string now = described.relation.schema + "." + described.relation.name;
   const std::string name = table->table.name.plain();
   if (now == name) {
@@ -157,7 +157,7 @@ bool ChangeAssembly::is_delivered(const FollowedTable& table) const {
 
 Result<bool> ChangeAssembly::is_in_snapshot(const Described& described, Tuple row) const {
   const FollowedTable& table = *described.table;
-  if (!table.coverage.sees(transaction_->xid)) return false;
+  if (!table.coverage.sees(transaction_->committed())) return false;
   const auto& emptied = position_.emptied;
   if (std::find(emptied.begin(), emptied.end(), table.table.name.plain()) != emptied.end()) return false;
   Key key(described.key.size());
@@ -168,7 +168,7 @@ Result<bool> ChangeAssembly::is_in_snapshot(const Described& described, Tuple ro
     const auto index = static_cast<size_t>(at - described.key.begin());
     key[index] = TRY(table.key->value(index, value));
   }
-  return table.coverage.holds(key, transaction_->xid);
+  return table.coverage.holds(key, transaction_->committed());
 }
 
 bool ChangeAssembly::key_differs(const Described& described, Tuple before, Tuple after) {
@@ -268,10 +268,10 @@ Result<void> ChangeAssembly::truncate(const pgoutput::Truncate& change) {
     auto found = described_.find(relation);
     if (found != described_.end()) TRY(check_name(found->second));
     FollowedTable* table = found == described_.end() ? nullptr : found->second.table;
-    if (table != nullptr && !is_delivered(*table) && !table->coverage.all_see(transaction_->xid)) {
+    if (table != nullptr && !is_delivered(*table) && !table->coverage.all_see(transaction_->committed())) {
       TRY(flush());
       const std::string name = table->table.name.plain();
-      if (table->coverage.sees(transaction_->xid)) position_.emptied.push_back(name);
+      if (table->coverage.sees(transaction_->committed())) position_.emptied.push_back(name);
       place_ = std::max(place_, transaction_->stamp.place);
       position_.place = place_;
       events_.emplace_back(sluice::Truncate{table->id, progress()});

@@ -60,6 +60,7 @@ class ChangeAssembly {
   struct Transaction {
     Stamp stamp;  // of the last change
     uint32_t xid = 0;
+    [[nodiscard]] Committed committed() const { return {xid, stamp.place.lsn}; }
   };
   // One table as the server described it last.
   struct Described {

@@ -88,7 +88,8 @@ struct ChunkPosition {
 class XidSnapshot {
  public:
   static Result<XidSnapshot> parse(const std::string& text);
-  // `xid` is the 32 bits that the stream has; it is within two thousand million of the snapshot, as all live ones are.
+  // `xid` is the 32 bits that the stream has, of a transaction within two thousand million of the snapshot, as all that
+  // live at one time are.
   [[nodiscard]] bool sees(uint32_t xid) const;
 
  private:

@@ -198,7 +198,7 @@ Result<void> TableCoverage::add(const ChunkPosition& delivered) {
     broken_ = true;
     return {};
   }
-  Piece piece{delivered.range, {}};
+  Piece piece{delivered.range, {}, delivered.log_end};
   if (!delivered.snapshot.empty()) piece.snapshot = TRY(XidSnapshot::parse(delivered.snapshot));
   pieces_.push_back(std::move(piece));
   std::sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) {
@@ -223,26 +223,24 @@ std::vector<KeyRange> TableCoverage::missing() const {
   return out;
 }
 
-bool TableCoverage::sees(uint32_t xid) const {
-  return std::any_of(pieces_.begin(), pieces_.end(),
-                     [&](const Piece& piece) { return piece.snapshot && piece.snapshot->sees(xid); });
+bool TableCoverage::sees(const Committed& transaction) const {
+  return std::any_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) { return piece.sees(transaction); });
 }
 
-bool TableCoverage::all_see(uint32_t xid) const {
-  return !pieces_.empty() && std::all_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) {
-    return piece.snapshot && piece.snapshot->sees(xid);
-  });
+bool TableCoverage::all_see(const Committed& transaction) const {
+  return !pieces_.empty() &&
+         std::all_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) { return piece.sees(transaction); });
 }
 
-bool TableCoverage::holds(const Key& key, uint32_t xid) const {
-  if (key.empty()) return all_see(xid);
+bool TableCoverage::holds(const Key& key, const Committed& transaction) const {
+  if (key.empty()) return all_see(transaction);
   // The last piece that begins at or before the key.
   auto next = std::partition_point(pieces_.begin(), pieces_.end(), [&](const Piece& piece) {
     return !piece.range.from || (piece.range.from_exclusive ? *piece.range.from < key : *piece.range.from <= key);
   });
   if (next == pieces_.begin()) return false;
   const Piece& piece = *std::prev(next);
-  return piece.range.contains(key) && piece.snapshot && piece.snapshot->sees(xid);
+  return piece.range.contains(key) && piece.sees(transaction);
 }
 
 Result<std::vector<KeyRange>> cut_range(Connection& connection, const Table& table, const SortedKey& key,

@@ -46,6 +46,12 @@ struct Chunk {
   size_t order = 0;  // among all that are handed out
 };
 
+// A transaction of the stream.
+struct Committed {
+  uint32_t xid = 0;
+  Lsn lsn = 0;  // where its commit record begins
+};
+
 // What of one table's snapshot is delivered.
 class TableCoverage {
  public:
@@ -56,15 +62,21 @@ class TableCoverage {
   [[nodiscard]] bool is_broken() const { return broken_; }
 
   // Could any change of this transaction be in a piece already?
-  [[nodiscard]] bool sees(uint32_t xid) const;
+  [[nodiscard]] bool sees(const Committed& transaction) const;
   // Does the piece that `key` is in hold what this transaction did? A table without a sorted key is one piece.
-  [[nodiscard]] bool holds(const Key& key, uint32_t xid) const;
-  [[nodiscard]] bool all_see(uint32_t xid) const;
+  [[nodiscard]] bool holds(const Key& key, const Committed& transaction) const;
+  [[nodiscard]] bool all_see(const Committed& transaction) const;
 
  private:
   struct Piece {
     KeyRange range;
     std::optional<XidSnapshot> snapshot;  // none: the slot's own
+    Lsn log_end = 0;                      // 0: not known
+    // Pieces are kept for as long as the stream is followed, and ids of transactions come again after 2^32: what the
+    // snapshot saw had its commit in the log by then.
+    [[nodiscard]] bool sees(const Committed& transaction) const {
+      return snapshot && (log_end == 0 || transaction.lsn < log_end) && snapshot->sees(transaction.xid);
+    }
   };
   std::vector<Piece> pieces_;
   bool broken_ = false;

@@ -61,14 +61,31 @@ TEST(TableCoverage, WhatIsMissingIsTheComplementOfWhatIsDelivered) {
 
 TEST(TableCoverage, AChangeIsJudgedByThePieceThatItsKeyIsIn) {
   TableCoverage coverage;
-  ASSERT_TRUE(coverage.add({"t", range({}, 10), "", 0, false}).ok());       // the slot's own snapshot
-  ASSERT_TRUE(coverage.add({"t", range(10, {}), "100:100:", false}).ok());  // a later one
-  EXPECT_TRUE(coverage.sees(99));
-  EXPECT_FALSE(coverage.sees(100));
-  EXPECT_FALSE(coverage.holds(key(9), 99));
-  EXPECT_TRUE(coverage.holds(key(10), 99));
-  EXPECT_FALSE(coverage.holds(key(10), 100));
-  EXPECT_FALSE(coverage.all_see(99));
+  ASSERT_TRUE(coverage.add({"t", range({}, 10), "", 0, false}).ok());               // the slot's own snapshot
+  ASSERT_TRUE(coverage.add({"t", range(10, {}), "100:100:", 0x2000, false}).ok());  // a later one
+  const auto seen = Committed{99, 0x1000};
+  const auto later = Committed{100, 0x1000};
+  EXPECT_TRUE(coverage.sees(seen));
+  EXPECT_FALSE(coverage.sees(later));
+  EXPECT_FALSE(coverage.holds(key(9), seen));
+  EXPECT_TRUE(coverage.holds(key(10), seen));
+  EXPECT_FALSE(coverage.holds(key(10), later));
+  EXPECT_FALSE(coverage.all_see(seen));
+}
+
+TEST(TableCoverage, HoldsNothingThatCommittedBehindTheSnapshotHoweverOftenIdsCameAgain) {
+  TableCoverage coverage;
+  ASSERT_TRUE(coverage.add({"t", range({}, 10), "100:100:", 0x2000, false}).ok());
+  ASSERT_TRUE(coverage.add({"t", range(10, {}), "200:200:", 0x3000, false}).ok());
+  // 2^31 transactions on, ids look like earlier ones.
+  for (const uint32_t xid : {99U, 2147483848U, 4294967295U}) {
+    const auto of_today = Committed{xid, 0x3000};
+    EXPECT_FALSE(coverage.sees(of_today));
+    EXPECT_FALSE(coverage.holds(key(10), of_today));
+    EXPECT_FALSE(coverage.all_see(of_today));
+    EXPECT_TRUE(coverage.holds(key(10), {xid, 0x2FFF}));
+    EXPECT_FALSE(coverage.holds(key(9), {xid, 0x2FFF}));
+  }
 }
 
 TEST(StreamPosition, IsReadAsItIsWritten) {
