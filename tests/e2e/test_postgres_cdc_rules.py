@@ -1,8 +1,9 @@
 """Which changes a statement delivers: conditions, columns, with and without a snapshot."""
+import contextlib
 import random
 
 import pytest
-from postgres_changes import OUT, changes, changes_of, running, slot, sqlite_rows, stream, wait_until
+from postgres_changes import OUT, changes, changes_of, copied, running, slot, sqlite_rows, stream, wait_until
 
 from services.postgres import PASSWORD, running_postgres
 
@@ -102,6 +103,36 @@ def test_a_snapshot_alone_needs_nothing_that_only_changes_need(sluice):
         assert sorted((row["_op"], row["id"], row["v"]) for row in changes(sluice.folder / "out")) == [
             ("snapshot", 1, "one"), ("snapshot", 2, None)]
         assert database.value("SELECT count(*) FROM pg_publication") == 0
+
+
+@contextlib.contextmanager
+def role_of(database, rights, name="follower"):
+    """One that may read t, and how a statement says that it is used."""
+    role = f"{name}_{database.name}"
+    database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x' {rights}; GRANT SELECT ON t TO {role}")
+    try:
+        yield lambda text: text.replace(f"postgres:{PASSWORD}", f"{role}:x")
+    finally:
+        database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_rows_that_a_policy_hides_are_not_left_out_of_the_copy(sluice, postgres):
+    """The stream has them."""
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    postgres.execute("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
+    postgres.execute("CREATE PUBLICATION p FOR TABLE t WITH (publish_via_partition_root = true)")
+    with role_of(postgres, "REPLICATION") as used:
+        statement = used(stream(changes_of(postgres, more="publication := 'p'")))
+        postgres.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+        postgres.execute("CREATE POLICY first ON t USING (id = 1)")
+        error = sluice.fails("run", "-e", statement)
+        assert "has to read every row" in error and "row-level security" in error and "BYPASSRLS" in error, error
+        assert changes(sluice.folder / "out") == []
+        # A table that is read once is what its reader may see.
+        assert "two" not in sluice.sql(f"SELECT * FROM {used(postgres.at('t'))};").stdout
+        postgres.execute("ALTER TABLE t DISABLE ROW LEVEL SECURITY")
+        with running(sluice, statement) as process:
+            wait_until(lambda: copied(sluice, postgres), running=process)
 
 
 def test_where_and_columns_are_left_to_the_server(sluice, postgres):

@@ -80,7 +80,7 @@ class BatchSource final : public Source {
     for (const auto& input : inputs_) cut(input);
     HeldSnapshot::Inputs all;
     for (const auto& [split, piece] : pieces_) all.insert(piece.from);
-    held_ = TRY(HeldSnapshot::take(context, settings_.target, all));
+    held_ = TRY(HeldSnapshot::take(context, settings_.target, HeldSnapshot::Which::visible_rows, all));
     return {};
   }
 

@@ -19,17 +19,6 @@ Millis patience_of(const Target& target) {
   return std::chrono::seconds(seconds);
 }
 
-// Whatever the inputs read, tables behind a view included, is locked as SELECT locks it, which takes no more than the
-// right to read some column of it. False: somebody else holds one of them for longer than `patience`.
-Result<bool> lock_inputs(Connection& connection, const HeldSnapshot::Inputs& inputs, Millis patience) {
-  std::string sql = fmt::format("SET LOCAL lock_timeout = {}", patience.count());
-  for (const auto& input : inputs) sql += fmt::format("; SELECT FROM {} LIMIT 0", input);
-  auto locked = connection.query(sql + "; SET LOCAL lock_timeout = 0");
-  if (locked.ok()) return true;
-  if (connection.sqlstate() == "55P03") return false;
-  return std::move(locked).error();
-}
-
 // Tables that changed their files, or were made, between the snapshot and the lock. The snapshot has pg_class as it
 // was; functions look at the catalog of now. CLUSTER and VACUUM FULL do no harm, but look the same.
 Result<void> check_not_rewritten(Connection& connection) {
@@ -79,14 +68,15 @@ class HeldSnapshot::Reading {
   bool has_holder_ = false;
 };
 
-Result<HeldSnapshot::Ptr> HeldSnapshot::take(Context& context, const Target& target, const Inputs& inputs) {
+Result<HeldSnapshot::Ptr> HeldSnapshot::take(Context& context, const Target& target, Which which,
+                                             const Inputs& inputs) {
   auto holder = TRY(target.connect(context.stop));
   TRY(holder->query(kBeginCopying));
   auto rows =
       TRY(holder->query("SELECT pg_catalog.pg_export_snapshot(), pg_catalog.txid_current_snapshot(), CASE WHEN "
                         "pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE "
                         "pg_catalog.pg_current_wal_insert_lsn() END"));
-  Ptr held(new HeldSnapshot(target, std::string(rows.text(0, 0))));
+  Ptr held(new HeldSnapshot(target, which, std::string(rows.text(0, 0))));
   held->seen_ = rows.text(0, 1);
   held->log_end_ = TRY(postgres::parse_lsn(rows.text(0, 2)));
   held->holder_ = std::move(holder);
@@ -97,7 +87,7 @@ Result<HeldSnapshot::Ptr> HeldSnapshot::take(Context& context, const Target& tar
 Result<HeldSnapshot::Ptr> HeldSnapshot::adopt(Context& context, const Target& target,
                                               std::unique_ptr<Connection> leader, std::string name,
                                               const Inputs& inputs) {
-  Ptr held(new HeldSnapshot(target, std::move(name)));
+  Ptr held(new HeldSnapshot(target, Which::all_rows, std::move(name)));
   held->leader_ = std::move(leader);
   held->holder_ = TRY(held->see(context));
   TRY(held->hold(inputs));
@@ -112,9 +102,27 @@ Result<std::unique_ptr<Connection>> HeldSnapshot::see(Context& context) const {
   return connection;
 }
 
+// Whatever the inputs read, tables behind a view included, is locked as SELECT locks it, which takes no more than the
+// right to read some column of it. False: somebody else holds one of them for longer than `patience`.
+Result<bool> HeldSnapshot::lock(Connection& connection, const Inputs& inputs, Millis patience) const {
+  std::string sql = fmt::format("SET LOCAL lock_timeout = {}", patience.count());
+  if (which_ == Which::all_rows) sql += "; SET LOCAL row_security = off";
+  for (const auto& input : inputs) sql += fmt::format("; SELECT FROM {} LIMIT 0", input);
+  auto locked = connection.query(sql + "; SET LOCAL lock_timeout = 0");
+  if (locked.ok()) return true;
+  if (connection.sqlstate() == "55P03") return false;
+  Error error = std::move(locked).error();
+  if (connection.sqlstate() == "42501" && which_ == Which::all_rows) {
+    error.what +=
+        "; this copy has to read every row: GRANT SELECT, and where row-level security leaves rows out ALTER ROLE … "
+        "BYPASSRLS";
+  }
+  return error;
+}
+
 Result<void> HeldSnapshot::hold(const Inputs& inputs) {
   const Millis patience = patience_of(target_);
-  if (!TRY(lock_inputs(*holder_, inputs, patience))) {
+  if (!TRY(lock(*holder_, inputs, patience))) {
     return transient(
         "{}: a table that is to be copied has been locked by another session (an ALTER TABLE or LOCK TABLE that has "
         "not ended) for {} s; run this when that has ended",
@@ -128,7 +136,7 @@ Result<void> HeldSnapshot::hold(const Inputs& inputs) {
 Result<std::shared_ptr<Connection>> HeldSnapshot::session(Context& context, const Inputs& inputs, size_t order) {
   auto reading = std::make_shared<Reading>(shared_from_this(), order);
   reading->own = TRY(see(context));
-  if (TRY(lock_inputs(*reading->own, inputs, kLockWait))) {
+  if (TRY(lock(*reading->own, inputs, kLockWait))) {
     TRY(check_not_rewritten(*reading->own));
     return std::shared_ptr<Connection>(reading, reading->own.get());
   }

@@ -20,10 +20,12 @@ class HeldSnapshot : public std::enable_shared_from_this<HeldSnapshot> {
   using Ptr = std::shared_ptr<HeldSnapshot>;
   // What is copied, as it stands behind FROM.
   using Inputs = std::set<std::string>;
+  // Row-level security leaves rows out without a word: what the role may see, or all rows or an error.
+  enum class Which { visible_rows, all_rows };
 
   // A new snapshot. Fault::transient: somebody else holds a table for long, or rewrote it in just this moment.
-  static Result<Ptr> take(Context& context, const Target& target, const Inputs& inputs);
-  // That of the slot which `leader` has made.
+  static Result<Ptr> take(Context& context, const Target& target, Which which, const Inputs& inputs);
+  // That of the slot which `leader` has made; all rows.
   static Result<Ptr> adopt(Context& context, const Target& target, std::unique_ptr<Connection> leader, std::string name,
                            const Inputs& inputs);
 
@@ -38,11 +40,14 @@ class HeldSnapshot : public std::enable_shared_from_this<HeldSnapshot> {
 
  private:
   class Reading;
-  HeldSnapshot(Target target, std::string name) : target_(std::move(target)), name_(std::move(name)) {}
+  HeldSnapshot(Target target, Which which, std::string name)
+      : target_(std::move(target)), which_(which), name_(std::move(name)) {}
   Result<std::unique_ptr<Connection>> see(Context& context) const;
   Result<void> hold(const Inputs& inputs);
+  Result<bool> lock(Connection& connection, const Inputs& inputs, Millis patience) const;
 
   const Target target_;
+  const Which which_;
   std::string name_;  // for SET TRANSACTION SNAPSHOT
   std::string seen_;
   postgres::Lsn log_end_ = 0;

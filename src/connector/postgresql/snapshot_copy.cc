@@ -30,7 +30,7 @@ Result<void> SnapshotCopy::hold(Context& context, const Missing& missing) {
   HeldSnapshot::Inputs inputs;
   for (const auto& [name, ranges] : missing) inputs.insert(tables_.all().at(name).table.from());
   held_ = leader_ == nullptr
-              ? TRY(HeldSnapshot::take(context, settings_.target, inputs))
+              ? TRY(HeldSnapshot::take(context, settings_.target, HeldSnapshot::Which::all_rows, inputs))
               : TRY(HeldSnapshot::adopt(context, settings_.target, std::move(leader_), exported_, inputs));
   return {};
 }
