@@ -224,3 +224,56 @@ def test_a_key_whose_changes_the_source_does_not_tell_is_refused(sluice, postgre
         assert message in sluice.fails(command, "-e", statement)
     appended = stream(changes_of(postgres), f"INSERT INTO {postgres.at('log', more='mode := ' + repr('append'))}")
     assert "s: ok" in sluice("check", "-e", appended).stdout
+
+
+def partitioned(database, identity, columns="id int PRIMARY KEY, n int, large text"):
+    database.execute(f"CREATE TABLE t ({columns}) PARTITION BY RANGE (id)")
+    for name, first in (("t_low", 0), ("t_high", 10)):
+        database.execute(f"CREATE TABLE {name} PARTITION OF t FOR VALUES FROM ({first}) TO ({first + 10})")
+    database.execute(f"ALTER TABLE t REPLICA IDENTITY {identity}")
+
+
+@pytest.mark.parametrize("identity", ["FULL", "USING INDEX t_code", "DEFAULT"])
+def test_the_replica_identity_of_partitions_is_theirs(sluice, each_postgres, identity):
+    """ALTER TABLE … REPLICA IDENTITY of the root alone changes nothing of what the log holds."""
+    database = each_postgres
+    partitioned(database, "DEFAULT", "id int PRIMARY KEY, n int NOT NULL, code int NOT NULL, large text")
+    database.execute("CREATE UNIQUE INDEX t_code ON t (id, code)")
+    database.execute(f"ALTER TABLE t REPLICA IDENTITY {identity}")
+    if identity == "DEFAULT":
+        database.execute("ALTER TABLE t_low REPLICA IDENTITY NOTHING")
+        database.execute("ALTER TABLE t_high REPLICA IDENTITY FULL")  # which is more
+    database.execute("INSERT INTO t SELECT g, 0, g, repeat(md5(g::text), 400) FROM generate_series(1, 19) g")
+    database.execute("ALTER TABLE t ALTER large SET STORAGE EXTERNAL")
+    statement = stream(changes_of(database))
+    error = sluice.fails("check", "-e", statement)
+    assert "REPLICA IDENTITY of public.t does not hold for its partitions" in error, error
+    mends = [part.split(" (")[0].strip() for part in error.split(";")[1:]]
+    for mend in mends:
+        assert mend.startswith("ALTER TABLE "), error
+        database.execute(mend)
+    assert len(mends) == (1 if identity == "DEFAULT" else 2), error
+    with running(sluice, statement) as process:
+        wait_until(lambda: slot(database) and slot(database)[0], running=process)
+        database.execute("UPDATE t SET n = n + 1")
+        if identity == "FULL":
+            database.execute("UPDATE t SET id = 0, code = 20 WHERE id = 1")
+        database.execute("DELETE FROM t WHERE id = 2")
+        wait_until(lambda: copied(sluice, database), running=process)
+
+
+@pytest.mark.parametrize("condition", ["", "n < 5"])
+def test_a_partition_that_comes_later_with_another_identity_overwrites_nothing(sluice, start, postgres, condition):
+    partitioned(postgres, "FULL")
+    for name in ("t_low", "t_high"):
+        postgres.execute(f"ALTER TABLE {name} REPLICA IDENTITY FULL")
+    process = start("run", "-e", stream(changes_of(postgres), where=condition))
+    process.waits_until(lambda: slot(postgres) and slot(postgres)[0], "it to flow")
+    postgres.execute("CREATE TABLE t_more PARTITION OF t FOR VALUES FROM (20) TO (30)")
+    postgres.execute("ALTER TABLE t_more ALTER large SET STORAGE EXTERNAL")
+    postgres.execute("INSERT INTO t VALUES (20, 1, repeat('x', 10000))")
+    process.waits_until(lambda: copied(sluice, postgres), "what says all of a row")
+    postgres.execute("UPDATE t SET n = n + 1")
+    code, error = process.end()
+    assert code != 0 and "a partition has another identity" in error and "'sluice reset'" in error, error
+    assert all(row["large"] for row in changes(sluice.folder / "out"))

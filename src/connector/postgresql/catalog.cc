@@ -60,17 +60,36 @@ Result<void> read_columns(Connection& connection, postgres::TypeCatalog& types, 
   return {};
 }
 
+// `index` is the partition's part of the index that is the root's identity.
+std::string identity_mend(const Table& root, const TableName& leaf, std::string_view index) {
+  std::string identity = "FULL";
+  if (root.identity == ReplicaIdentity::primary_key) identity = "DEFAULT";
+  if (root.identity == ReplicaIdentity::index && !index.empty()) identity = "USING INDEX " + postgres::quote(index);
+  return fmt::format("ALTER TABLE {} REPLICA IDENTITY {}", leaf.quoted(), identity);
+}
+
 Result<void> read_partitions(Connection& connection, Table* table) {
-  auto rows = TRY(connection.query(
-      fmt::format("SELECT n.nspname, c.relname, pg_catalog.pg_relation_size(c.oid) / "
-                  "current_setting('block_size')::int, c.reltuples "
-                  "FROM pg_catalog.pg_partition_tree({}) p JOIN pg_catalog.pg_class c ON c.oid = p.relid "
-                  "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE p.isleaf ORDER BY 1, 2",
-                  table->oid)));
+  std::string identity;
+  for (const auto& name : table->identity_columns) identity += (identity.empty() ? "" : ", ") + quote_text(name);
+  auto rows = TRY(connection.query(fmt::format(
+      "SELECT n.nspname, c.relname, pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int, "
+      "c.reltuples, c.relkind = 'r' AND CASE c.relreplident WHEN 'f' THEN false WHEN 'n' THEN true ELSE {1} OR "
+      "EXISTS (SELECT FROM unnest(ARRAY[{2}]::text[]) AS wanted WHERE wanted NOT IN (SELECT a.attname "
+      "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey) "
+      "WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END)) END, "
+      "(SELECT own.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class own ON own.oid = i.indexrelid "
+      "WHERE i.indrelid = c.oid AND pg_catalog.pg_partition_root(i.indexrelid) = "
+      "(SELECT indexrelid FROM pg_catalog.pg_index WHERE indrelid = {0} AND indisreplident)) "
+      "FROM pg_catalog.pg_partition_tree({0}) p JOIN pg_catalog.pg_class c ON c.oid = p.relid "
+      "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE p.isleaf ORDER BY 1, 2",
+      table->oid, table->identity == ReplicaIdentity::full ? "true" : "false", identity)));
   for (int i = 0; i < rows.rows(); ++i) {
-    table->partitions.push_back({{std::string(rows.text(i, 0)), std::string(rows.text(i, 1))},
-                                 rows.integer(i, 2),
-                                 std::atof(std::string(rows.text(i, 3)).c_str())});
+    Partition leaf;
+    leaf.name = {std::string(rows.text(i, 0)), std::string(rows.text(i, 1))};
+    leaf.pages = rows.integer(i, 2);
+    leaf.rows = std::atof(std::string(rows.text(i, 3)).c_str());
+    if (rows.text(i, 4) == "t") leaf.identity_mend = identity_mend(*table, leaf.name, rows.text(i, 5));
+    table->partitions.push_back(std::move(leaf));
   }
   return {};
 }

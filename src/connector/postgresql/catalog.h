@@ -22,6 +22,9 @@ struct Partition {
   TableName name;
   int64_t pages = 0;
   double rows = -1;
+  // The ALTER TABLE that gives it the root's replica identity; empty: it logs what that says, or more. What a root has
+  // is not passed on to partitions, and it is theirs that decides what the log holds.
+  std::string identity_mend;
 };
 
 struct Table {

@@ -187,6 +187,14 @@ Result<void> ChangeAssembly::add(Described& described, Op op, Tuple row, std::op
   if (is_delivered(*described.table)) return {};
   if (TRY(is_in_snapshot(described, row))) return {};
   Result<void> added;
+  if (described.table->before_images && op == Op::update && !old && described.relation.identity == 'f') {
+    return refused(
+        "an UPDATE of {}.{} at {} came without the old row that REPLICA IDENTITY FULL promises: a partition has "
+        "another "
+        "identity; ALTER TABLE … REPLICA IDENTITY FULL for each of them, and 'sluice reset' the pipeline to copy the "
+        "table again",
+        described.relation.schema, described.relation.name, pos_text(transaction_->stamp.place));
+  }
   if (described.table->before_images && old && op != Op::insert) {
     added = described.builder->add(Op::before, transaction_->stamp, *old, {});
     if (added.ok()) ++rows_;

@@ -31,6 +31,15 @@ std::array<char, kPosLength> pos_digits(const ChangePlace& place) {
   return out;
 }
 
+// Of a partition that came later, or that another session altered: what it was to be with is checked at each start.
+Error without_old_row(const std::string& column) {
+  return refused(
+      "the server sent neither the value of column '{}', which the UPDATE left as it was, nor the old row that REPLICA "
+      "IDENTITY FULL promises: a partition has another identity; ALTER TABLE … REPLICA IDENTITY FULL for each of them, "
+      "and 'sluice reset' the pipeline to copy the table again",
+      column);
+}
+
 }  // namespace
 
 std::string pos_text(const ChangePlace& place) {
@@ -133,6 +142,7 @@ Result<ChangeBuilder> ChangeBuilder::create(const postgres::pgoutput::Relation& 
     }
     out.columns_.push_back(std::move(column));
   }
+  out.has_unchanged_ = schema->GetFieldIndex(std::string(kUnchangedColumn)) >= 0;
   out.schema_ = std::move(schema);
   return out;
 }
@@ -166,7 +176,10 @@ Result<void> ChangeBuilder::add(Op op, const Stamp& stamp, Tuple row, std::optio
     const Value before = old ? old->next() : Value{};
     if (value.form == 'u' && old) value = before;
     if (column.decoder == nullptr) continue;
-    if (value.form == 'u') append_name(column.name, &unchanged_);
+    if (value.form == 'u') {
+      if (!has_unchanged_) return without_old_row(column.name);
+      append_name(column.name, &unchanged_);
+    }
     TRY(append(column, value));
   }
   TRY(stamps_.add(op, stamp, unchanged_));

@@ -77,6 +77,7 @@ class ChangeBuilder {
   arrow::FieldVector fields_;  // of the decoders, in order
   std::vector<Column> columns_;
   StampColumns stamps_;
+  bool has_unchanged_ = false;  // the schema
   std::string unchanged_;
   int64_t rows_ = 0;
 };

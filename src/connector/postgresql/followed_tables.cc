@@ -25,6 +25,26 @@ Result<void> FollowedTables::check_server(Connection& connection) const {
   return {};
 }
 
+namespace {
+
+Result<void> check_partitions(const Connection& connection, const Table& table) {
+  constexpr size_t kNamed = 20;
+  std::vector<std::string> mends;
+  for (const auto& leaf : table.partitions) {
+    if (!leaf.identity_mend.empty()) mends.push_back(leaf.identity_mend);
+  }
+  if (mends.empty()) return {};
+  const size_t more = mends.size() - std::min(mends.size(), kNamed);
+  mends.resize(mends.size() - more);
+  return user_error(
+      "{}: the REPLICA IDENTITY of {} does not hold for its partitions, and it is theirs that says what an UPDATE or "
+      "DELETE tells of the old row; {}{}",
+      connection.where(), table.name.plain(), fmt::join(mends, "; "),
+      more == 0 ? std::string() : fmt::format("; and so on for {} more", more));
+}
+
+}  // namespace
+
 Result<void> FollowedTables::check(const Connection& connection, const Table& table) const {
   const std::string name = table.name.plain();
   const bool has_identity = table.identity != ReplicaIdentity::nothing &&
@@ -37,6 +57,7 @@ Result<void> FollowedTables::check(const Connection& connection, const Table& ta
         table.identity == ReplicaIdentity::nothing ? "REPLICA IDENTITY NOTHING" : "no primary key",
         table.name.quoted());
   }
+  if (!is_copied_only()) TRY(check_partitions(connection, table));
   for (const auto& column : table.columns) {
     if (is_change_column(column.name)) {
       return user_error("{}: column '{}' of {} has a name that is reserved for change data; rename it",
