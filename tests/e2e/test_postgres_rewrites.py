@@ -157,6 +157,32 @@ def test_a_column_that_may_have_been_renamed_while_the_copy_was_interrupted_is_r
         wait_until(lambda: copied(sluice, postgres), running=process)
 
 
+def test_a_table_whose_identity_is_not_its_primary_key_goes_on_after_an_interrupted_copy(sluice, postgres):
+    """What a DELETE tells of its row is then not what pieces are cut by."""
+    make_table(postgres)
+    postgres.execute("ALTER TABLE t ADD code text NOT NULL DEFAULT gen_random_uuid()")
+    postgres.execute("CREATE UNIQUE INDEX t_code ON t (code)")
+    postgres.execute("ALTER TABLE t REPLICA IDENTITY USING INDEX t_code")
+    statement = stream(changes_of(postgres, more="split_rows := 4000, batch_size := 1000, rate_limit := '8000 rows/s'"))
+    process = sluice.start("run", "-e", statement)
+    wait_until(lambda: copies(postgres), running=process)
+    process.kill()
+    process.communicate()
+    postgres.execute("DELETE FROM t WHERE id % 10 = 0")
+
+    def same():
+        try:
+            return replay(changes(sluice.folder / "out"), ("code",)) == table_of(postgres, key=("code",))
+        except AssertionError:
+            return False
+
+    with running(sluice, statement) as process:
+        wait_until(same, running=process)
+        wait_until(lambda: slot(postgres)[0], running=process)
+        postgres.execute("DELETE FROM t WHERE id % 10 = 1")
+        wait_until(same, running=process)
+
+
 @contextlib.contextmanager
 def stopped_before_the_snapshot(database, target):
     """The sink makes its table under this lock, before the source is started."""

@@ -82,7 +82,7 @@ Result<FollowedTable> FollowedTables::describe(Connection& connection, const Tab
   std::erase_if(table.columns, [](const auto& column) { return !is_delivered(column); });
   FollowedTable followed;
   followed.id = {name.schema, name.name};
-  followed.key = SortedKey::of(table);
+  followed.key = key_of(table);
   followed.full = change_schema(table, settings_.types);
   followed.delivered = followed.full;
   followed.table = std::move(table);

@@ -46,6 +46,11 @@ class FollowedTables {
   [[nodiscard]] Result<std::set<std::string>> fresh(const Positions& durable) const;
   Result<Source::Planned> plan(FollowedTable& table, const ReadRequest& request) const;
 
+  // As `key` of a table; of one that the catalog has now.
+  [[nodiscard]] std::optional<SortedKey> key_of(const Table& table) const {
+    return SortedKey::of(table, is_copied_only());
+  }
+
   // Can everything be asked for in binary?
   [[nodiscard]] bool have_binary_form() const;
   // From the catalog of today: types are never changed once they are made, only dropped. In a `binary` stream a type

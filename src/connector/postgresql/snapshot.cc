@@ -120,11 +120,13 @@ struct Begin {
 
 }  // namespace
 
-std::optional<SortedKey> SortedKey::of(const Table& table) {
+std::optional<SortedKey> SortedKey::of(const Table& table, bool is_copied_only) {
   SortedKey out;
+  const auto& identity = table.identity_columns;
   for (const auto& column : table.columns) {
     if (!column.in_key) continue;
-    if (!is_sorted_kind(column.type.kind)) return std::nullopt;
+    const bool is_sent = std::find(identity.begin(), identity.end(), column.name) != identity.end();
+    if (!is_sorted_kind(column.type.kind) || !(is_sent || is_copied_only)) return std::nullopt;
     out.columns_.push_back(column);
   }
   if (out.columns_.empty()) return std::nullopt;
@@ -221,6 +223,14 @@ std::vector<KeyRange> TableCoverage::missing() const {
   }
   out.push_back(gap);
   return out;
+}
+
+bool TableCoverage::needs_key(Lsn place) const {
+  const bool is_whole = missing().empty();
+  return std::any_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) {
+    const bool is_asked = piece.snapshot && (piece.log_end == 0 || piece.log_end > place);
+    return (piece.range.from || piece.range.to) && (is_asked || !is_whole);
+  });
 }
 
 bool TableCoverage::sees(const Committed& transaction) const {

@@ -16,11 +16,13 @@
 
 namespace sluice::postgresql {
 
-// A key whose order here is the server's: every column of the primary key is an integer, date, timestamp or uuid.
+// A key whose order here is the server's: every column of the primary key is an integer, date, timestamp or uuid. And
+// every change carries it.
 class SortedKey {
  public:
-  // Nothing: the table has no such key and can only be read whole.
-  static std::optional<SortedKey> of(const Table& table);
+  // Nothing: the table has no such key and can only be read whole. Where nothing is followed (`is_copied_only`), no
+  // change has to carry it.
+  static std::optional<SortedKey> of(const Table& table, bool is_copied_only);
 
   [[nodiscard]] const std::vector<postgres::Column>& columns() const { return columns_; }
   [[nodiscard]] std::string column_list() const;  // "id", "no"
@@ -60,6 +62,9 @@ class TableCoverage {
   [[nodiscard]] std::vector<KeyRange> missing() const;
   // A part of a table without a sorted key is delivered: it has to be read anew, into an emptied target.
   [[nodiscard]] bool is_broken() const { return broken_; }
+
+  // Pieces by key that somebody without the key cannot judge changes by: those from `place` on may be in one.
+  [[nodiscard]] bool needs_key(Lsn place) const;
 
   // Could any change of this transaction be in a piece already?
   [[nodiscard]] bool sees(const Committed& transaction) const;

@@ -65,7 +65,14 @@ Result<void> SnapshotCopy::plan(Context& context, const Positions& durable, Stre
     if (table.coverage.is_broken()) {
       return refused(
           "the copy of {} was interrupted half-way and cannot go on, because its primary key is not made of integers, "
-          "dates or uuids; empty the target and 'sluice reset' the pipeline",
+          "dates or uuids, or is not in its replica identity; empty the target and 'sluice reset' the pipeline",
+          name);
+    }
+    if (!table.key && table.coverage.needs_key(from.place.lsn)) {
+      return refused(
+          "{} was copied in pieces of its primary key, which is another now or is not in its replica identity, so that "
+          "it is not known which changes these pieces hold; give it back what it had, or empty the target and 'sluice "
+          "reset' the pipeline",
           name);
     }
     if (auto ranges = table.coverage.missing(); !ranges.empty()) missing.emplace(name, std::move(ranges));

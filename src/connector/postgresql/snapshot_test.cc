@@ -88,6 +88,34 @@ TEST(TableCoverage, HoldsNothingThatCommittedBehindTheSnapshotHoweverOftenIdsCam
   }
 }
 
+TEST(TableCoverage, PiecesByKeyNeedItWhileChangesMayBeInThem) {
+  TableCoverage whole;
+  ASSERT_TRUE(whole.add({"t", range({}, {}), "100:100:", 0x2000, false}).ok());
+  EXPECT_FALSE(whole.needs_key(0x1000));
+  TableCoverage pieces;
+  ASSERT_TRUE(pieces.add({"t", range({}, 10), "", 0, false}).ok());
+  EXPECT_TRUE(pieces.needs_key(0x3000));  // the rest is to be read
+  ASSERT_TRUE(pieces.add({"t", range(10, {}), "100:100:", 0x2000, false}).ok());
+  EXPECT_TRUE(pieces.needs_key(0x1000));
+  EXPECT_FALSE(pieces.needs_key(0x2000));
+}
+
+TEST(SortedKey, IsOneThatEveryChangeCarries) {
+  Table table;
+  for (const char* name : {"id", "code"}) {
+    postgres::Column column;
+    column.name = name;
+    column.type.kind = postgres::Kind::int4;
+    column.in_key = column.name == "id";
+    table.columns.push_back(column);
+  }
+  table.identity_columns = {"code"};
+  EXPECT_FALSE(SortedKey::of(table, false).has_value());
+  EXPECT_TRUE(SortedKey::of(table, true).has_value());
+  table.identity_columns = {"id"};
+  EXPECT_EQ(SortedKey::of(table, false).value().column_list(), "\"id\"");
+}
+
 TEST(StreamPosition, IsReadAsItIsWritten) {
   StreamPosition position;
   position.place = {0x16B374D848, 3};
