@@ -183,6 +183,47 @@ def test_a_table_whose_identity_is_not_its_primary_key_goes_on_after_an_interrup
         wait_until(same, running=process)
 
 
+def test_a_key_may_be_widened_while_the_copy_is_interrupted(sluice, postgres):
+    """Changes of before come with the narrower one, and pieces are in terms of that."""
+    make_table(postgres)
+    statement = stream(changes_of(postgres, more="split_rows := 4000, batch_size := 1000, rate_limit := '8000 rows/s'"))
+    interrupted_copy(sluice, statement)
+    postgres.execute("UPDATE t SET n = -n WHERE id % 10 = 0")
+    postgres.execute("ALTER TABLE t ALTER id TYPE bigint")
+    postgres.execute("UPDATE t SET id = id + 5000000000 WHERE id % 10 = 1")
+    with running(sluice, statement) as process:
+        wait_until(lambda: slot(postgres)[0], running=process)
+        wait_until(lambda: copied(sluice, postgres), running=process)
+
+
+def test_a_key_that_is_of_another_kind_after_the_interruption_is_refused(sluice, postgres):
+    postgres.execute("CREATE TABLE t (id date PRIMARY KEY, v text)")
+    postgres.execute(f"INSERT INTO t SELECT date '2000-01-01' + g, repeat('x', 1000) FROM generate_series(1, {ROWS}) g")
+    postgres.execute("ANALYZE t")
+    statement = stream(changes_of(postgres, more="split_rows := 4000, batch_size := 1000, rate_limit := '8000 rows/s'"))
+    interrupted_copy(sluice, statement)
+    postgres.execute("ALTER TABLE t ALTER id TYPE timestamp")
+    error = sluice.fails("run", "-e", statement)
+    assert "key column 'id' of public.t changed its type while the table was copied" in error, error
+    assert "sluice reset" in error, error
+
+
+def test_a_key_that_is_widened_between_two_attempts_is_the_next_ones(sluice, postgres):
+    """One process, which learnt the key before."""
+    make_table(postgres)
+    source = changes_of(postgres, more="split_rows := 4000, batch_size := 1000, rate_limit := '8000 rows/s'")
+    with running(sluice, stream(source)) as process:
+        wait_until(lambda: len(changes(sluice.folder / "out")) > 0, running=process)
+        altering = Altering(postgres, "ALTER TABLE t ALTER id TYPE bigint")
+        wait_until(altering.waits, running=process)
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                         "AND application_name LIKE 'sluice%'")
+        altering.end()
+        assert len(changes(sluice.folder / "out")) < ROWS
+        postgres.execute("UPDATE t SET id = id + 5000000000 WHERE id % 10 = 1")
+        wait_until(lambda: copied(sluice, postgres), running=process)
+
+
 @contextlib.contextmanager
 def stopped_before_the_snapshot(database, target):
     """The sink makes its table under this lock, before the source is started."""

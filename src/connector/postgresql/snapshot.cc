@@ -69,27 +69,22 @@ std::string uuid_text(std::string_view bytes) {
   return out;
 }
 
+bool is_integer(Kind kind) { return kind == Kind::int2 || kind == Kind::int4 || kind == Kind::int8; }
+
+// Integers come in the width that they had when the change was made.
 Result<KeyValue> value_of_binary(Kind kind, std::string_view bytes) {
-  const size_t wanted = kind == Kind::uuid                         ? 16
-                        : kind == Kind::int2                       ? 2
-                        : kind == Kind::int4 || kind == Kind::date ? 4
-                                                                   : 8;
-  if (bytes.size() != wanted) return user_error("a key of {} bytes where {} are one", bytes.size(), wanted);
-  switch (kind) {
-    case Kind::uuid:
-      return KeyValue(uuid_text(bytes));
-    case Kind::int2:
-      return KeyValue(int64_t{load_be<int16_t>(bytes.data())});
-    case Kind::int4:
-      return KeyValue(int64_t{load_be<int32_t>(bytes.data())});
-    case Kind::date:
-      return KeyValue(int64_t{TRY(postgres::date_of_wire(load_be<int32_t>(bytes.data())))});
-    case Kind::timestamp:
-    case Kind::timestamptz:
-      return KeyValue(TRY(postgres::timestamp_of_wire(load_be<int64_t>(bytes.data()))));
-    default:
-      return KeyValue(load_be<int64_t>(bytes.data()));
+  const size_t size = bytes.size();
+  if (is_integer(kind)) {
+    if (size == 2) return KeyValue(int64_t{load_be<int16_t>(bytes.data())});
+    if (size == 4) return KeyValue(int64_t{load_be<int32_t>(bytes.data())});
+    if (size == 8) return KeyValue(load_be<int64_t>(bytes.data()));
+    return user_error("a key of {} bytes, which is no integer", size);
   }
+  const size_t wanted = kind == Kind::uuid ? 16 : kind == Kind::date ? 4 : 8;
+  if (size != wanted) return user_error("a key of {} bytes where {} are one", size, wanted);
+  if (kind == Kind::uuid) return KeyValue(uuid_text(bytes));
+  if (kind == Kind::date) return KeyValue(int64_t{TRY(postgres::date_of_wire(load_be<int32_t>(bytes.data())))});
+  return KeyValue(TRY(postgres::timestamp_of_wire(load_be<int64_t>(bytes.data()))));
 }
 
 bool is_sorted_kind(Kind kind) {
@@ -131,6 +126,14 @@ std::optional<SortedKey> SortedKey::of(const Table& table, bool is_copied_only) 
   }
   if (out.columns_.empty()) return std::nullopt;
   return out;
+}
+
+bool SortedKey::is_like(const SortedKey& other) const {
+  return std::equal(columns_.begin(), columns_.end(), other.columns_.begin(), other.columns_.end(),
+                    [](const postgres::Column& a, const postgres::Column& b) {
+                      const bool integers = is_integer(a.type.kind) && is_integer(b.type.kind);
+                      return a.name == b.name && (integers || a.type.kind == b.type.kind);
+                    });
 }
 
 std::string SortedKey::column_list() const {

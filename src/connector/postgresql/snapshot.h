@@ -24,6 +24,9 @@ class SortedKey {
   // change has to carry it.
   static std::optional<SortedKey> of(const Table& table, bool is_copied_only);
 
+  // Keys of the one mean the same in the other: integers of another width do.
+  [[nodiscard]] bool is_like(const SortedKey& other) const;
+
   [[nodiscard]] const std::vector<postgres::Column>& columns() const { return columns_; }
   [[nodiscard]] std::string column_list() const;  // "id", "no"
   // SQL for a range: ("id", "no") >= (1, 2) AND …; empty when it has no bounds.
@@ -60,6 +63,7 @@ class TableCoverage {
   Result<void> add(const ChunkPosition& delivered);
   // What is not delivered yet, in order; one range without bounds when nothing is.
   [[nodiscard]] std::vector<KeyRange> missing() const;
+  [[nodiscard]] bool is_empty() const { return pieces_.empty() && !broken_; }
   // A part of a table without a sorted key is delivered: it has to be read anew, into an emptied target.
   [[nodiscard]] bool is_broken() const { return broken_; }
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <arrow/type.h>
+#include <arrow/type_traits.h>
+
 #include "connector/postgresql/catalog.h"
 #include "connector/postgresql/change_builder.h"
 #include "connector/postgresql/schema_follow.h"
@@ -98,17 +101,41 @@ Result<std::optional<SchemaChange>> SnapshotCopy::follow(Context& context, const
   from.dropped.erase(name);
   if (!step.dropped.empty()) from.dropped[name] = std::move(step.dropped);
   if (step.full == followed.full) return std::optional<SchemaChange>();
+  // A saved position does not say what its numbers are of.
+  for (const auto& column : followed.coverage.is_empty() ? std::vector<std::string>() : now.key()) {
+    const auto before = followed.full->GetFieldByName(column);
+    const auto after = step.full->GetFieldByName(column);
+    if (before == nullptr || before->type()->Equals(after->type()) || arrow::is_integer(before->type()->id())) continue;
+    return refused(
+        "key column '{}' of {} changed its type while the table was copied, so that it is not known which rows the "
+        "pieces hold that are delivered; empty the target and 'sluice reset' the pipeline",
+        column, name);
+  }
   auto after = TRY(with_missing_values(followed.full, step.full, [&](const std::vector<std::string>& added) {
     return tables_.find_missing(now.oid, added, context.log, context.stop);
   }));
   return std::optional(SchemaChange{followed.id, followed.full, std::move(after)});
 }
 
+// Pieces are read by the key that the table has in the snapshot, and those that are delivered have to mean the same.
+Result<void> SnapshotCopy::follow_key(FollowedTable& followed, const Table& now) const {
+  auto key = tables_.key_of(now);
+  const bool is_like = key && followed.key ? key->is_like(*followed.key) : !key && !followed.key;
+  if (!is_like && !followed.coverage.is_empty()) {
+    return refused(
+        "the primary key of {} or its replica identity was changed while the table was copied, so that it is not known "
+        "which rows the pieces hold that are delivered; empty the target and 'sluice reset' the pipeline",
+        followed.table.name.plain());
+  }
+  followed.key = std::move(key);
+  return {};
+}
+
 Result<void> SnapshotCopy::cut(Context& context, const Missing& missing, StreamPosition& from) {
   Connection& connection = held_->connection();
   postgres::TypeCatalog types;
   for (const auto& [name, ranges] : missing) {
-    const FollowedTable& followed = tables_.all().at(name);
+    FollowedTable& followed = tables_.all().at(name);
     // As the snapshot has it: columns that were dropped since the schema was learnt cannot be read any more.
     Table now = TRY(find_table(connection, types, followed.table.name));
     schema_change_ = TRY(follow(context, followed, now, from));
@@ -116,6 +143,7 @@ Result<void> SnapshotCopy::cut(Context& context, const Missing& missing, StreamP
       waiting_.clear();
       return {};
     }
+    TRY(follow_key(followed, now));
     std::erase_if(now.columns, [](const auto& column) { return !is_delivered(column); });
     plan_->tables[followed.id] = {now, followed.key, followed.delivered};
     constexpr int64_t kPageBytes = 8192;

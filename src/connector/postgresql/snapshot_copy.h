@@ -48,6 +48,7 @@ class SnapshotCopy {
   Result<void> hold(Context& context, const Missing& missing);
   void describe_plan(Context& context, const StreamPosition& from, int64_t batch_rows, int64_t batch_bytes);
   Result<void> cut(Context& context, const Missing& missing, StreamPosition& from);
+  Result<void> follow_key(FollowedTable& followed, const Table& now) const;
   Result<std::optional<SchemaChange>> follow(Context& context, const FollowedTable& followed, const Table& now,
                                              StreamPosition& from);
 
