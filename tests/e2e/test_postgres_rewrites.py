@@ -224,6 +224,23 @@ def test_a_key_that_is_widened_between_two_attempts_is_the_next_ones(sluice, pos
         wait_until(lambda: copied(sluice, postgres), running=process)
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_copy_survives_the_loss_of_the_session_that_keeps_its_snapshot(sluice, postgres, goes_on):
+    """That of a slot which was made just now, and that of a later one."""
+    make_table(postgres)
+    statement = stream(changes_of(postgres, more="split_rows := 2000, batch_size := 1000, rate_limit := '8000 rows/s'"))
+    if goes_on:
+        interrupted_copy(sluice, statement)
+    before = len(changes(sluice.folder / "out"))
+    with running(sluice, statement) as process:
+        wait_until(lambda: len(changes(sluice.folder / "out")) > before, running=process)
+        lost = postgres.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND application_name LIKE 'sluice%' AND query NOT LIKE 'COPY%'")
+        assert lost and len(changes(sluice.folder / "out")) < ROWS
+        wait_until(lambda: slot(postgres)[0], running=process)
+        wait_until(lambda: copied(sluice, postgres), running=process)
+
+
 @contextlib.contextmanager
 def stopped_before_the_snapshot(database, target):
     """The sink makes its table under this lock, before the source is started."""

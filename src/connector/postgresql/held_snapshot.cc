@@ -98,8 +98,15 @@ Result<HeldSnapshot::Ptr> HeldSnapshot::adopt(Context& context, const Target& ta
 Result<std::unique_ptr<Connection>> HeldSnapshot::see(Context& context) const {
   auto connection = TRY(target_.connect(context.stop));
   TRY(connection->query(kBeginCopying));
-  TRY(connection->query("SET TRANSACTION SNAPSHOT " + postgres::quote_text(name_)));
-  return connection;
+  auto seen = connection->query("SET TRANSACTION SNAPSHOT " + postgres::quote_text(name_));
+  if (seen.ok()) return connection;
+  Error error = std::move(seen).error();
+  // It is not there, or whoever kept it is not (src/backend/utils/time/snapmgr.c, storage/ipc/procarray.c).
+  const std::string& state = connection->sqlstate();
+  if (state == "22023" || state == "42704" || state == "55000") {
+    return transient("{} (the session that kept the snapshot to copy was lost; going on with another)", error.what);
+  }
+  return error;
 }
 
 // Whatever the inputs read, tables behind a view included, is locked as SELECT locks it, which takes no more than the
