@@ -1,6 +1,7 @@
 """Which changes a statement delivers: conditions, columns, with and without a snapshot."""
 import contextlib
 import random
+import time
 
 import pytest
 from postgres_changes import OUT, changes, changes_of, copied, running, slot, sqlite_rows, stream, wait_until
@@ -277,3 +278,40 @@ def test_a_partition_that_comes_later_with_another_identity_overwrites_nothing(s
     code, error = process.end()
     assert code != 0 and "a partition has another identity" in error and "'sluice reset'" in error, error
     assert all(row["large"] for row in changes(sluice.folder / "out"))
+
+
+@pytest.mark.parametrize("publication", ["made by us", "made by hand"])
+def test_a_slot_that_is_older_than_the_publication_is_brought_up_to_it(sluice, each_postgres, publication):
+    """One of its own kind, made by hand: the server would look for the publication as of the slot's beginning."""
+    database = each_postgres
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    database.execute("SELECT pg_create_logical_replication_slot('sluice_s', 'pgoutput')")
+    database.execute("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
+    writer = database.server.connect(database.name)
+    writer.autocommit = False
+    writer.execute("INSERT INTO t VALUES (3, 'in flight')")
+    more = ""
+    if publication == "made by hand":
+        database.execute("CREATE PUBLICATION p FOR TABLE t WITH (publish_via_partition_root = true)")
+        more = "publication := 'p'"
+    with running(sluice, stream(changes_of(database, more=more))) as process:
+        wait_until(lambda: database.value("SELECT count(*) FROM pg_publication_tables WHERE tablename = 't'") == 1,
+                   running=process)
+        time.sleep(2)
+        writer.execute("INSERT INTO t VALUES (4, 'published')")
+        writer.commit()
+        writer.close()
+        wait_until(lambda: slot(database)[0], running=process)
+        database.execute("UPDATE t SET v = v || '+'")
+        wait_until(lambda: copied(sluice, database), running=process)
+
+
+def test_without_a_copy_a_slot_that_is_there_is_read_from_where_it_stands(sluice, postgres):
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    postgres.execute("CREATE PUBLICATION p FOR TABLE t WITH (publish_via_partition_root = true)")
+    postgres.execute("INSERT INTO t VALUES (1, 'one')")
+    postgres.execute("SELECT pg_create_logical_replication_slot('sluice_s', 'pgoutput')")
+    postgres.execute("INSERT INTO t VALUES (2, 'two')")
+    with running(sluice, stream(changes_of(postgres, more="publication := 'p', snapshot := 'never'"))) as process:
+        wait_until(lambda: len(changes(sluice.folder / "out")) > 0, running=process)
+    assert [(row["_op"], row["id"]) for row in changes(sluice.folder / "out")] == [("insert", 2)]

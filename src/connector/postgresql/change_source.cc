@@ -66,7 +66,8 @@ class ChangeSource final : public Source, public ReportsLag, public KnowsOrigin 
   Result<void> follow(Context& context, Connection& connection, const Positions& durable);
   Result<std::optional<SlotState>> find_free_slot(Context& context, Connection& connection);
   Result<std::optional<SlotState>> find_usable_slot(Context& context, Connection& connection);
-  Result<void> open_slot(Context& context, Connection& connection, std::unique_ptr<Connection> replication);
+  Result<void> open_slot(Context& context, Connection& connection, std::unique_ptr<Connection> replication,
+                         bool goes_by_slot);
   Result<std::unique_ptr<Reader>> create_stream_reader(Context& context);
   std::optional<SchemaChange> look_for_tables(Context& context);
   [[nodiscard]] std::string application() const;
@@ -179,11 +180,21 @@ Result<std::optional<SlotState>> ChangeSource::find_usable_slot(Context& context
   return slot;
 }
 
-Result<void> ChangeSource::open_slot(Context& context, Connection& connection,
-                                     std::unique_ptr<Connection> replication) {
+// A slot that is there and nothing delivered: what it has of before is copied, or was not published then. The server
+// would look for the publication as of that time and not find it.
+Result<void> ChangeSource::open_slot(Context& context, Connection& connection, std::unique_ptr<Connection> replication,
+                                     bool goes_by_slot) {
   const auto slot = TRY(find_usable_slot(context, connection));
-  if (slot) {
+  if (slot && (resumed_ || goes_by_slot)) {
     if (!resumed_) from_.place = {slot->confirmed_lsn, 0};
+    return {};
+  }
+  if (slot) {
+    std::vector<uint32_t> oids;
+    for (const auto& [name, table] : tables_.all()) oids.push_back(table.table.oid);
+    TRY(await_writers(context, connection, oids));
+    const std::string doing = fmt::format("leaving out what slot '{}' has of the time before", settings_.slot);
+    from_.place = {TRY(advance_slot(connection, settings_.slot).while_doing(doing)), 0};
     return {};
   }
   if (resumed_) {
@@ -230,7 +241,8 @@ Result<void> ChangeSource::follow(Context& context, Connection& connection, cons
     for (const auto& name : fresh) oids.push_back(tables_.all().at(name).table.oid);
     TRY(await_writers(context, connection, oids));
   }
-  TRY(open_slot(context, connection, std::move(replication)));
+  const bool goes_by_slot = settings_.snapshot == SnapshotMode::never && !publication.is_made;
+  TRY(open_slot(context, connection, std::move(replication), goes_by_slot));
   crash_point("postgresql.slot");
   return {};
 }

@@ -267,6 +267,7 @@ Result<EnsuredPublication> ensure_publication(Connection& connection, const Sour
         connection.where(), settings.publication);
   }
   EnsuredPublication out;
+  out.is_made = !found;
   std::optional<std::string> before;
   if (!found) {
     TRY(create(connection, settings, tables).while_doing("creating the publication"));
@@ -305,7 +306,7 @@ Result<void> await_writers(Context& context, Connection& connection, const std::
   const auto until = context.clock.steady() + kPatience;
   while (TRY(connection.query(writing)).integer(0, 0) > 0) {
     if (context.clock.steady() >= until) {
-      return transient("{}: a new table cannot be followed before the transactions have ended that wrote to it before",
+      return transient("{}: tables cannot be followed before the transactions have ended that wrote to them before",
                        connection.where());
     }
     if (!context.clock.sleep(kLook, context.stop)) return cancelled();

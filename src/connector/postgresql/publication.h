@@ -16,6 +16,7 @@ struct EnsuredPublication {
   std::string digest;  // of what it says about the tables
   // Those that it had before tables came to it of which nothing is delivered; and `digest`.
   std::set<std::string> digests;
+  bool is_made = false;     // it was not there before
   bool is_altered = false;  // it was ours and said something else before
 };
 // Creates it for `tables` when there is none (partitions as their root). One that this pipeline made is altered to what

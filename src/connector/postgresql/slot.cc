@@ -96,6 +96,18 @@ Result<void> check_slot(const Connection& connection, const std::string& name, c
   return {};
 }
 
+// A slot is not advanced beyond what is in the log on disk, where others' commits need not be yet: with ours all are.
+Result<Lsn> advance_slot(Connection& connection, const std::string& name) {
+  TRY(connection.query("BEGIN; SET LOCAL synchronous_commit = local"));
+  TRY(connection.query("SELECT pg_catalog.pg_logical_emit_message(true, 'sluice', 'advance')"));
+  TRY(connection.query("COMMIT"));
+  auto rows =
+      TRY(connection.query(fmt::format("SELECT end_lsn FROM pg_catalog.pg_replication_slot_advance({}, "
+                                       "pg_catalog.pg_current_wal_flush_lsn())",
+                                       quote_text(name))));
+  return postgres::parse_lsn(rows.text(0, 0));
+}
+
 Result<void> drop_slot(Connection& connection, const std::string& name) {
   const auto slot = TRY(find_slot(connection, name));
   if (!slot) return {};

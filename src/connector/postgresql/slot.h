@@ -41,6 +41,8 @@ Result<NewSlot> create_slot(Connection& connection, const std::string& name);
 Result<void> check_slot(const Connection& connection, const std::string& name, const SlotState& slot,
                         const std::optional<StreamPosition>& saved, const std::string& application);
 
+// Leaves out what it has of the time before now; returns where it stands then.
+Result<Lsn> advance_slot(Connection& connection, const std::string& name);
 Result<void> drop_slot(Connection& connection, const std::string& name);
 
 // START_REPLICATION from a place on, in the newest form that the server and the settings have.
