@@ -4,7 +4,7 @@ import shutil
 import tempfile
 
 import pytest
-from postgres_changes import changes_of, copied, running, slot, stream, wait_until
+from postgres_changes import changes, changes_of, copied, running, slot, stream, wait_until
 
 from services.postgres import Standby, running_postgres
 from services.tcp_proxy import TcpProxy
@@ -68,3 +68,27 @@ def test_a_promoted_standby_is_followed_where_it_has_all_that_was_delivered(slui
                     wait_until(lambda: copied(sluice, database), running=process)
                     database.execute("INSERT INTO t VALUES (%s, 'more')", [row])
                     wait_until(lambda: copied(sluice, database), running=process)
+
+
+def test_a_copy_that_was_interrupted_does_not_go_on_at_a_standby(sluice):
+    """Whose snapshots count transactions that are running as if they had ended."""
+    with running_postgres(version=18) as primary, TcpProxy(primary.port) as proxy:
+        database = primary.make_database()
+        database.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+        database.execute("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 10000) g")
+        database.execute("ANALYZE t")
+        more = "split_rows := 2000, batch_size := 500, rate_limit := '4000 rows/s'"
+        statement = stream(changes_of(database, more=more).replace(f":{primary.port}/", f":{proxy.port}/"))
+        process = sluice.start("run", "-e", statement)
+        wait_until(lambda: len(changes(sluice.folder / "out")) > 0, running=process)
+        process.kill()
+        process.communicate()
+        with standby_of(primary) as standby:
+            standby.start()
+            proxy.target = ("127.0.0.1", standby.port)
+            error = sluice.fails("run", "-e", statement)
+            assert "this is a standby" in error and "cannot go on here" in error, error
+            proxy.target = ("127.0.0.1", primary.port)
+            database.reconnect()
+            with running(sluice, statement) as process:
+                wait_until(lambda: copied(sluice, database), running=process)

@@ -185,7 +185,8 @@ Result<std::optional<SlotState>> ChangeSource::find_usable_slot(Context& context
 Result<void> ChangeSource::open_slot(Context& context, Connection& connection, std::unique_ptr<Connection> replication,
                                      bool goes_by_slot) {
   const auto slot = TRY(find_usable_slot(context, connection));
-  if (slot && (resumed_ || goes_by_slot)) {
+  // A standby's cannot be, and its copy is refused for a better reason.
+  if (slot && (resumed_ || goes_by_slot || TRY(is_standby(connection)))) {
     if (!resumed_) from_.place = {slot->confirmed_lsn, 0};
     return {};
   }

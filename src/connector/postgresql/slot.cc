@@ -137,6 +137,10 @@ Result<Lsn> log_end(Connection& connection) {
   return postgres::parse_lsn(rows.text(0, 0));
 }
 
+Result<bool> is_standby(Connection& connection) {
+  return TRY(connection.query("SELECT pg_catalog.pg_is_in_recovery()")).text(0, 0) == "t";
+}
+
 Result<ServerState> server_state(Connection& connection) {
   auto rows = TRY(connection.query(
       "SELECT (SELECT system_identifier FROM pg_control_system()), (SELECT timeline_id FROM pg_control_checkpoint()), "

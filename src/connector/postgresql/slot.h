@@ -52,6 +52,8 @@ bool sends_binary(const Connection& connection);
 // Of a standby: of what it has replayed.
 Result<Lsn> log_end(Connection& connection);
 
+Result<bool> is_standby(Connection& connection);
+
 // The server's identity and settings that matter here.
 struct ServerState {
   std::string system;

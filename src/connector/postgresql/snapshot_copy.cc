@@ -8,6 +8,7 @@
 #include "connector/postgresql/catalog.h"
 #include "connector/postgresql/change_builder.h"
 #include "connector/postgresql/schema_follow.h"
+#include "connector/postgresql/slot.h"
 
 namespace sluice::postgresql {
 
@@ -32,9 +33,16 @@ void SnapshotCopy::use_snapshot(std::unique_ptr<Connection> leader, std::string 
 Result<void> SnapshotCopy::hold(Context& context, const Missing& missing) {
   HeldSnapshot::Inputs inputs;
   for (const auto& [name, ranges] : missing) inputs.insert(tables_.all().at(name).table.from());
-  held_ = leader_ == nullptr
-              ? TRY(HeldSnapshot::take(context, settings_.target, HeldSnapshot::Which::all_rows, inputs))
-              : TRY(HeldSnapshot::adopt(context, settings_.target, std::move(leader_), exported_, inputs));
+  const bool is_later = leader_ == nullptr;
+  held_ = is_later ? TRY(HeldSnapshot::take(context, settings_.target, HeldSnapshot::Which::all_rows, inputs))
+                   : TRY(HeldSnapshot::adopt(context, settings_.target, std::move(leader_), exported_, inputs));
+  if (is_later && settings_.snapshot != SnapshotMode::only && TRY(is_standby(held_->connection()))) {
+    return refused(
+        "{}: this is a standby, and no server says which transactions were running in a snapshot of one: a copy that "
+        "was interrupted cannot go on here, only one that begins with its slot; drop slot '{}', empty the target and "
+        "'sluice reset' the pipeline, or go on at the primary",
+        settings_.target.where, settings_.slot);
+  }
   return {};
 }
 
