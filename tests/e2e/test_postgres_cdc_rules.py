@@ -136,6 +136,22 @@ def test_rows_that_a_policy_hides_are_not_left_out_of_the_copy(sluice, postgres)
             wait_until(lambda: copied(sluice, postgres), running=process)
 
 
+def test_a_member_of_rds_replication_may_try(sluice, own_postgres):
+    """Amazon's servers let it replicate; this one says itself that it may not."""
+    own_postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    own_postgres.execute("CREATE PUBLICATION p FOR TABLE t WITH (publish_via_partition_root = true)")
+    with role_of(own_postgres, "") as used:
+        statement = used(stream(changes_of(own_postgres, more="publication := 'p'")))
+        for _ in range(2):  # where there is no such role, and where one is not a member
+            error = sluice.fails("check", "-e", statement)
+            assert "this role may not replicate" in error and "rds_replication" in error, error
+            own_postgres.execute("DROP ROLE IF EXISTS rds_replication; CREATE ROLE rds_replication")
+        own_postgres.execute(f"GRANT rds_replication TO follower_{own_postgres.name}")
+        assert "s: ok" in sluice("check", "-e", statement).stdout
+        error = sluice.fails("run", "-e", statement)
+        assert "replication" in error and "role" in error, error
+
+
 def test_where_and_columns_are_left_to_the_server(sluice, postgres):
     postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text, secret text)")
     postgres.execute("INSERT INTO t VALUES (1, 'one', 's'), (2, 'two', 's')")

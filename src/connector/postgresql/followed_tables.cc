@@ -20,7 +20,9 @@ Result<void> FollowedTables::check_server(Connection& connection) const {
         connection.where(), server.wal_level);
   }
   if (!server.may_replicate) {
-    return user_error("{}: this role may not replicate; ALTER ROLE … REPLICATION", connection.where());
+    return user_error(
+        "{}: this role may not replicate; ALTER ROLE … REPLICATION, or GRANT rds_replication where the server has that",
+        connection.where());
   }
   return {};
 }

@@ -146,7 +146,9 @@ Result<ServerState> server_state(Connection& connection) {
       "SELECT (SELECT system_identifier FROM pg_control_system()), (SELECT timeline_id FROM pg_control_checkpoint()), "
       "current_setting('wal_level'), current_database(), "
       "(SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'), "
-      "(SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)"));
+      // Amazon's servers give the right to replicate by membership of a role.
+      "(SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) OR EXISTS (SELECT "
+      "FROM pg_catalog.pg_roles WHERE rolname = 'rds_replication' AND pg_catalog.pg_has_role(oid, 'MEMBER'))"));
   ServerState state;
   state.system = rows.text(0, 0);
   state.timeline = rows.integer(0, 1);
