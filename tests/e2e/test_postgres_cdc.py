@@ -1,4 +1,5 @@
 """Changes of PostgreSQL tables: the points of shared/semantics.md, "PostgreSQL snapshot and change capture", one by one."""
+import json
 import random
 import sqlite3
 import time
@@ -84,6 +85,21 @@ def test_2_a_snapshot_that_is_killed_goes_on_while_writers_write(sluice, postgre
 
         wait_until(lambda: len(changes(sluice.folder / "out")) > 0 and done(), running=process)
     assert replay(changes(sluice.folder / "out"), identity) == expected
+
+
+def test_2_pieces_are_cut_in_the_order_of_the_key(sluice, postgres):
+    """As text, 99 is behind 10000, and all that is cut behind it was left to one piece."""
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    postgres.execute("INSERT INTO t SELECT g FROM generate_series(1, 150000) g")
+    postgres.execute("ANALYZE t")
+    with running(sluice, stream(changes_of(postgres, more="split_rows := 1000"))) as process:
+        wait_until(lambda: slot(postgres) and slot(postgres)[0], running=process)
+    with sqlite3.connect(sluice.folder / "state.db") as state:
+        tokens = state.execute("SELECT token FROM position WHERE split <> 'stream'").fetchall()
+    ranges = [json.loads(token) for (token,) in tokens]
+    ends = sorted(part["to"][0] for part in ranges if "to" in part)
+    sizes = [after - before for before, after in zip([1, *ends], [*ends, 150_001])]
+    assert len(ranges) > 100 and max(sizes) < 20_000, sizes
 
 
 def test_3_the_slot_never_passes_what_is_delivered_and_moves_on_when_idle(sluice, postgres):

@@ -266,13 +266,17 @@ Result<std::vector<KeyRange>> cut_range(Connection& connection, const Table& tab
   const std::string condition = key.condition(range);
   const std::string keys = key.column_list();
   std::string texts;
-  for (const auto& column : key.columns())
-    texts += (texts.empty() ? "" : ", ") + postgres::quote(column.name) + "::text";
+  std::string order;  // a bare name would be the output's, which is text
+  for (const auto& column : key.columns()) {
+    const std::string name = "sample." + postgres::quote(column.name);
+    texts += (texts.empty() ? "" : ", ") + name + "::text";
+    order += (order.empty() ? "" : ", ") + name;
+  }
   auto found = TRY(connection.query(fmt::format(
       "SELECT {0} FROM (SELECT {1}, row_number() OVER (ORDER BY {1}) AS sluice_n, count(*) OVER () AS sluice_all "
       "FROM {2} TABLESAMPLE SYSTEM ({3:.4f}) REPEATABLE (1){4}) AS sample "
-      "WHERE sluice_n % greatest(1, sluice_all / {5:.0f}) = 0 ORDER BY {1}",
-      texts, keys, table.from(), percent, condition.empty() ? "" : " WHERE " + condition, pieces)));
+      "WHERE sluice_n % greatest(1, sluice_all / {5:.0f}) = 0 ORDER BY {6}",
+      texts, keys, table.from(), percent, condition.empty() ? "" : " WHERE " + condition, pieces, order)));
   std::vector<KeyRange> out;
   KeyRange piece = range;
   for (int i = 0; i < found.rows(); ++i) {
