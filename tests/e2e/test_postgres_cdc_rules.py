@@ -331,3 +331,31 @@ def test_without_a_copy_a_slot_that_is_there_is_read_from_where_it_stands(sluice
     with running(sluice, stream(changes_of(postgres, more="publication := 'p', snapshot := 'never'"))) as process:
         wait_until(lambda: len(changes(sluice.folder / "out")) > 0, running=process)
     assert [(row["_op"], row["id"]) for row in changes(sluice.folder / "out")] == [("insert", 2)]
+
+
+@pytest.mark.parametrize("asked, refused", [("*", True), ("id, v", False)])
+def test_a_key_that_changes_beside_a_large_value_is_refused_where_that_is_delivered(sluice, start, postgres, asked, refused):
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text, large text)")
+    postgres.execute("ALTER TABLE t ALTER large SET STORAGE EXTERNAL")
+    postgres.execute("INSERT INTO t VALUES (1, 'one', repeat('x', 10000))")
+    process = start("run", "-e", stream(changes_of(postgres), select=asked))
+    process.waits_until(lambda: slot(postgres) and slot(postgres)[0], "it to flow")
+    postgres.execute("UPDATE t SET id = 2")
+    if refused:
+        code, error = process.end()
+        assert code != 0 and "carries no value for column 'large'" in error and "public.t" in error, error
+        return
+    process.waits_until(lambda: len(changes(sluice.folder / "out")) == 3, "the delete and the insert")
+    process.stop()
+
+
+def test_a_row_that_the_servers_filter_takes_in_without_its_large_value_is_refused(sluice, start, postgres):
+    postgres.execute("CREATE TABLE t (id int PRIMARY KEY, v text, large text)")
+    postgres.execute("ALTER TABLE t ALTER large SET STORAGE EXTERNAL")
+    postgres.execute("INSERT INTO t VALUES (1, 'one', repeat('x', 10000))")
+    process = start("run", "-e", stream(changes_of(postgres, more="where := 'id > 1'")))
+    process.waits_until(lambda: slot(postgres) and slot(postgres)[0], "it to flow")
+    postgres.execute("UPDATE t SET id = 2")
+    code, error = process.end()
+    assert code != 0 and "filter (where)" in error and "column 'large'" in error, error
+    assert changes(sluice.folder / "out") == []

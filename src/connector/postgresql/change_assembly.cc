@@ -239,18 +239,6 @@ Result<void> ChangeAssembly::update(const pgoutput::Update& change) {
 Result<void> ChangeAssembly::change_key(Described& described, const pgoutput::Update& change) {
   std::optional<Tuple> old;
   if (change.carries == Old::full) old = change.old;
-  Tuple row = change.row;
-  for (int i = 0; !old && i < change.row.columns(); ++i) {
-    if (row.next().form != 'u') continue;
-    return refused(
-        "an UPDATE of {}.{} at {} changed the key of a row and carries no value for column '{}', which is stored out "
-        "of line and did not change; ALTER TABLE {}.{} REPLICA IDENTITY FULL before rows change their keys, and "
-        "'sluice "
-        "reset' the pipeline",
-        described.relation.schema, described.relation.name, pos_text(transaction_->stamp.place),
-        described.relation.columns.at(static_cast<size_t>(i)).name, postgres::quote(described.relation.schema),
-        postgres::quote(described.relation.name));
-  }
   TRY(add(described, Op::remove, change.old, old));
   ++transaction_->stamp.place.ordinal;
   return add(described, Op::insert, change.row, old);

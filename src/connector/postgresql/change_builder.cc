@@ -31,6 +31,15 @@ std::array<char, kPosLength> pos_digits(const ChangePlace& place) {
   return out;
 }
 
+// The server makes one of an UPDATE that brings a row into the publication's filter, we of one that changes a key.
+Error without_value(const std::string& column) {
+  return refused(
+      "an UPDATE changed the key of a row, or made the publication's filter (where) take it in, and carries no value "
+      "for column '{}', which is stored out of line and did not change; ALTER TABLE … REPLICA IDENTITY FULL before "
+      "rows change so, or say WHERE in the statement, and 'sluice reset' the pipeline",
+      column);
+}
+
 // Of a partition that came later, or that another session altered: what it was to be with is checked at each start.
 Error without_old_row(const std::string& column) {
   return refused(
@@ -177,6 +186,7 @@ Result<void> ChangeBuilder::add(Op op, const Stamp& stamp, Tuple row, std::optio
     if (value.form == 'u' && old) value = before;
     if (column.decoder == nullptr) continue;
     if (value.form == 'u') {
+      if (op == Op::insert) return without_value(column.name);
       if (!has_unchanged_) return without_old_row(column.name);
       append_name(column.name, &unchanged_);
     }
