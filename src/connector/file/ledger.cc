@@ -1,6 +1,7 @@
 #include "connector/file/ledger.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <arrow/io/interfaces.h>
 
@@ -75,16 +76,21 @@ Ledger::Entries Ledger::same_file(const ObjectInfo& object) const {
   if (policy_.version_is_content) {
     std::erase_if(out, [&](const SplitId& id) { return entries_.at(id).path != object.path; });
   }
-  // An inode that was handed on: what it served before is on record, too.
-  const auto current = std::max_element(out.begin(), out.end(), [&](const SplitId& a, const SplitId& b) {
-    const Entry& x = entries_.at(a);
-    const Entry& y = entries_.at(b);
-    return std::pair(x.path == object.path, x.position.modified) <
-           std::pair(y.path == object.path, y.position.modified);
-  });
-  if (current != out.end()) {
-    const std::string base = entries_.at(*current).base;
-    std::erase_if(out, [&](const SplitId& id) { return entries_.at(id).base != base; });
+  // A file that was filled again, or an inode that was handed on: what it held before is on record, too. Positions that
+  // were recorded before there were generations have the lowest.
+  auto rank = [&](const SplitId& id) {
+    const Entry& entry = entries_.at(id);
+    return std::tuple(entry.position.generation, entry.path == object.path, entry.position.modified);
+  };
+  const auto newest =
+      std::max_element(out.begin(), out.end(), [&](const SplitId& a, const SplitId& b) { return rank(a) < rank(b); });
+  if (newest != out.end()) {
+    const std::string base = entries_.at(*newest).base;
+    const int64_t generation = entries_.at(*newest).position.generation;
+    std::erase_if(out, [&](const SplitId& id) {
+      const Entry& entry = entries_.at(id);
+      return entry.base != base || entry.position.generation != generation;
+    });
   }
   std::sort(out.begin(), out.end(), [&](const SplitId& a, const SplitId& b) {
     return entries_.at(a).position.begin < entries_.at(b).position.begin;
@@ -102,8 +108,19 @@ std::string Ledger::new_base(const ObjectInfo& object) const {
   return gone ? object.path : object.path + "#" + object.version;
 }
 
-Work Ledger::make_work(const std::string& base, const ObjectInfo& object, Codec codec, int64_t begin, int64_t end,
-                       const Fingerprint& head) {
+Ledger::Content Ledger::new_content(const ObjectInfo& object) const {
+  Content content;
+  content.base = new_base(object);
+  auto ids = by_version_.find(object.version);
+  if (ids == by_version_.end() || policy_.version_is_content) return content;
+  for (const auto& id : ids->second) {
+    content.generation = std::max(content.generation, entries_.at(id).position.generation + 1);
+  }
+  return content;
+}
+
+Work Ledger::make_work(const Content& content, const ObjectInfo& object, Codec codec, int64_t begin, int64_t end) {
+  const std::string& base = content.base;
   Work work;
   work.base = base;
   work.id = begin == 0 && end == kToTheEnd ? base : range_id(base, begin);
@@ -116,7 +133,8 @@ Work Ledger::make_work(const std::string& base, const ObjectInfo& object, Codec 
   position.bytes = object.bytes;
   position.modified = object.modified;
   position.version = object.version;
-  position.head = head;
+  position.generation = content.generation;
+  position.head = content.head;
   if (without_suffix(base, "#" + object.version) != object.path) position.path = object.path;
   if (!policy_.watch) {
     if (!policy_.version_is_content) handed_out_.insert(object.version);
@@ -131,21 +149,21 @@ Work Ledger::make_work(const std::string& base, const ObjectInfo& object, Codec 
 Work Ledger::part_of(const Work& work, int64_t begin, int64_t end, bool at_record_start) {
   std::lock_guard lock(mutex_);
   forget(work.id);
-  auto part = make_work(work.base, work.object, work.codec, begin, end, work.position.head);
+  const Content content{work.base, work.position.generation, work.position.head};
+  auto part = make_work(content, work.object, work.codec, begin, end);
   part.at_record_start = at_record_start;
   part.fresh = false;
   return part;
 }
 
 // What the entries of one file leave to be read: unfinished ranges, ranges nobody began, and what was appended.
-std::vector<Work> Ledger::rest_of(const ObjectInfo& object, Codec codec, const Entries& ids, const std::string& base,
-                                  const Fingerprint& head) {
+std::vector<Work> Ledger::rest_of(const ObjectInfo& object, Codec codec, const Entries& ids, const Content& content) {
   std::vector<Work> out;
   int64_t covered = 0;
   for (const auto& id : ids) {
     Entry& entry = entries_.at(id);
     if (entry.position.begin > covered) {
-      out.push_back(make_work(base, object, codec, covered, entry.position.begin, head));
+      out.push_back(make_work(content, object, codec, covered, entry.position.begin));
       out.back().at_record_start = covered == 0 || policy_.cut_at_records;
     }
     covered = entry.position.end;
@@ -156,21 +174,22 @@ std::vector<Work> Ledger::rest_of(const ObjectInfo& object, Codec codec, const E
     entry.busy = true;
     Work work;
     work.id = id;
-    work.base = base;
+    work.base = content.base;
     work.object = object;
     work.codec = codec;
     work.position = entry.position;
     work.position.done = false;
     work.position.bytes = object.bytes;
     work.position.modified = object.modified;
-    work.position.head = head;
-    work.position.path = without_suffix(base, "#" + object.version) != object.path ? object.path : std::string();
+    work.position.head = content.head;
+    const bool named_so = without_suffix(content.base, "#" + object.version) == object.path;
+    work.position.path = named_so ? std::string() : object.path;
     bool untouched = work.position.at == work.position.begin && work.position.begin > 0;
     work.at_record_start = !untouched || policy_.cut_at_records;
     out.push_back(std::move(work));
   }
   if (covered != kToTheEnd) {
-    out.push_back(make_work(base, object, codec, covered, kToTheEnd, head));
+    out.push_back(make_work(content, object, codec, covered, kToTheEnd));
     out.back().at_record_start = covered == 0 || policy_.cut_at_records;
   }
   return out;
@@ -193,9 +212,10 @@ Result<std::vector<Work>> Ledger::compare(Context& context, Store& store, const 
       auto copy = TRY(compressed_copy(context, store, object, codec));
       if (copy.is_copy) return std::move(copy.rest);
     }
+    const auto content = new_content(object);
     for (const auto& id : ids) retire(id);
     std::vector<Work> all;
-    all.push_back(make_work(new_base(object), object, codec, 0, kToTheEnd, {}));
+    all.push_back(make_work(content, object, codec, 0, kToTheEnd));
     return all;
   };
   if (ids.empty()) return unknown();
@@ -203,10 +223,10 @@ Result<std::vector<Work>> Ledger::compare(Context& context, Store& store, const 
     return std::vector<Work>{};
   }
   const Entry& last = entries_.at(ids.back());
-  const std::string base = last.base;
-  Fingerprint head = last.position.head;
+  Content content{last.base, last.position.generation, last.position.head};
+  auto& head = content.head;
   bool unchanged = last.position.bytes == object.bytes && last.position.modified == object.modified;
-  if (unchanged || policy_.version_is_content) return rest_of(object, codec, ids, base, head);
+  if (unchanged || policy_.version_is_content) return rest_of(object, codec, ids, content);
 
   // Changed since it was recorded: grown, touched, truncated and filled again, or the inode serves another file now.
   auto file = TRY(store.open(context, object));
@@ -222,7 +242,7 @@ Result<std::vector<Work>> Ledger::compare(Context& context, Store& store, const 
   if (!same) return unknown();
   TRY(check_continues(*file, object, ids));
   if (head.bytes < kFingerprintBytes) head = TRY(fingerprint_at(*file, 0, kFingerprintBytes));
-  return rest_of(object, codec, ids, base, head);
+  return rest_of(object, codec, ids, content);
 }
 
 // A bounded run takes a last line without line feed for a record. When that line has grown since, its first half has
@@ -265,7 +285,7 @@ Result<Ledger::Copy> Ledger::compressed_copy(Context& context, Store& store, con
     auto matches = holds_already_read(TRY(store.open(context, object)), codec, entry.position);
     if (!matches.ok() || !matches.value()) continue;
     int64_t at = entry.position.at;
-    auto work = make_work(new_base(object), object, codec, 0, kToTheEnd, {});
+    auto work = make_work(new_content(object), object, codec, 0, kToTheEnd);
     work.position.at = at;
     work.fresh = false;
     entries_.at(work.id).position.at = at;

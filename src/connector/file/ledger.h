@@ -3,7 +3,8 @@
 // into it while the source compares.
 //
 // A file is the same file when its version (device and inode) and the hash of its first bytes are: an inode that was
-// given to another file, or a file that was truncated and filled again, is new content. Where the store's version names
+// given to another file, or a file that was truncated and filled again, is new content. What is on record of the
+// content before it stays on record, with a lower generation, and counts no more. Where the store's version names
 // content (ETag), the path is the identity and any other version is new content.
 #pragma once
 
@@ -72,16 +73,22 @@ class Ledger {
     bool busy = false;
   };
   using Entries = std::vector<SplitId>;
+  // What all ranges of one content of a file have in common.
+  struct Content {
+    std::string base;
+    int64_t generation = 0;
+    Fingerprint head;
+  };
 
   void put(const SplitId& id, Entry entry);
   void forget(const SplitId& id);
   // No longer found by its version: the inode serves another file. A compressed copy may still be recognised by it.
   void retire(const SplitId& id);
+  // What is on record of the object's newest content, by range.
   [[nodiscard]] Entries same_file(const ObjectInfo& object) const;
   // Is the file that the entry tells of still there, under whatever name?
   Result<bool> is_alive(Context& context, Store& store, const Entry& entry) const;
-  std::vector<Work> rest_of(const ObjectInfo& object, Codec codec, const Entries& entries, const std::string& base,
-                            const Fingerprint& head);
+  std::vector<Work> rest_of(const ObjectInfo& object, Codec codec, const Entries& entries, const Content& content);
   // What is left of a compressed copy of a file that was read; nothing when it is not one. Never reads a copy while its
   // original is there: it may be incomplete.
   struct Copy {
@@ -91,9 +98,9 @@ class Ledger {
   Result<Copy> compressed_copy(Context& context, Store& store, const ObjectInfo& object, Codec codec);
   Result<void> check_continues(arrow::io::RandomAccessFile& file, const ObjectInfo& object,
                                const Entries& entries) const;
-  std::string new_base(const ObjectInfo& object) const;
-  Work make_work(const std::string& base, const ObjectInfo& object, Codec codec, int64_t begin, int64_t end,
-                 const Fingerprint& head);
+  [[nodiscard]] std::string new_base(const ObjectInfo& object) const;
+  [[nodiscard]] Content new_content(const ObjectInfo& object) const;
+  Work make_work(const Content& content, const ObjectInfo& object, Codec codec, int64_t begin, int64_t end);
 
   const Policy policy_;
   mutable std::mutex mutex_;

@@ -51,6 +51,7 @@ Position FilePosition::token() const {
   if (end != kToTheEnd) put(R"(,"end":{})", end);
   put(R"(,"size":{},"mtime":{},"version":)", bytes, modified.time_since_epoch().count());
   append_json_string(version, out);
+  if (generation != 0) put(R"(,"gen":{})", generation);
   if (head.bytes > 0) put(R"(,"fp":"{:x}/{}")", head.hash, head.bytes);
   if (tail.bytes > 0) put(R"(,"tail":"{:x}/{}")", tail.hash, tail.bytes);
   if (!path.empty()) {
@@ -75,6 +76,7 @@ Result<FilePosition> FilePosition::parse(const SplitId& split, const Position& p
     out.bytes = json.value("size", int64_t{0});
     out.modified = WallTime(std::chrono::microseconds(json.value("mtime", int64_t{0})));
     out.version = json.value("version", std::string());
+    out.generation = json.value("gen", int64_t{0});
     out.path = json.value("path", std::string());
     for (auto [key, print] : {std::pair("fp", &out.head), std::pair("tail", &out.tail)}) {
       if (!json.contains(key)) continue;

@@ -39,9 +39,10 @@ struct FilePosition {
   int64_t bytes = 0;  // of the stored object
   WallTime modified;
   std::string version;
-  Fingerprint head;  // of the stored bytes
-  Fingerprint tail;  // of the bytes before `at`; kept while watching uncompressed files
-  std::string path;  // where it was seen last, if that is not what the split's name says
+  int64_t generation = 0;  // how many other contents this file is known to have had before
+  Fingerprint head;        // of the stored bytes
+  Fingerprint tail;        // of the bytes before `at`; kept while watching uncompressed files
+  std::string path;        // where it was seen last, if that is not what the split's name says
 
   [[nodiscard]] Position token() const;
   // Error: the token is not one of ours.

@@ -10,7 +10,23 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class FileRead : public Files {};
+class FileRead : public Files {
+ protected:
+  // A Parquet file with the column n, in row groups of 100.
+  void put_parquet(const std::string& name, int64_t from, int64_t to) {
+    auto sink = value_of(this->sink(name, {{"row_group_rows", "100"}, {"compression", "none"}}));
+    arrow::Int64Builder ids;
+    for (int64_t i = from; i < to; ++i) ASSERT_TRUE(ids.Append(i).ok());
+    auto schema = arrow::schema({arrow::field("n", arrow::int64())});
+    expect_ok(sink->open(context_, *schema, false));
+    auto writer = value_of(sink->create_writer(context_, {"battery", 0, 1}));
+    Rows rows;
+    rows.batch = arrow::RecordBatch::Make(schema, to - from, {*ids.Finish()});
+    value_of(writer->write(context_, rows));
+    auto committer = value_of(sink->create_committer(context_));
+    expect_ok(committer->commit(context_, value_of(writer->prepare(context_, 1)), {}, {}));
+  }
+};
 
 std::string numbers(int from, int to) {
   std::string out;
@@ -112,18 +128,7 @@ TEST_F(FileRead, CsvIsCutAtRecordsEvenWhenValuesHoldLineFeeds) {
 }
 
 TEST_F(FileRead, ParquetIsCutAtRowGroupsAndResumesThere) {
-  auto sink = value_of(this->sink("a.parquet", {{"row_group_rows", "100"}, {"compression", "none"}}));
-  arrow::Int64Builder ids;
-  for (int64_t i = 0; i < 1000; ++i) ASSERT_TRUE(ids.Append(i).ok());
-  auto schema = arrow::schema({arrow::field("n", arrow::int64())});
-  expect_ok(sink->open(context_, *schema, false));
-  auto writer = value_of(sink->create_writer(context_, {"battery", 0, 1}));
-  Rows rows;
-  rows.batch = arrow::RecordBatch::Make(schema, 1000, {*ids.Finish()});
-  value_of(writer->write(context_, rows));
-  expect_ok(
-      value_of(sink->create_committer(context_))->commit(context_, value_of(writer->prepare(context_, 1)), {}, {}));
-
+  put_parquet("a.parquet", 0, 1000);
   auto got = value_of(read("a.parquet", {{"split_bytes", "400"}}));
   ASSERT_GT(got.splits, 3);
   EXPECT_EQ(got.column("n"), texts(0, 1000));
@@ -223,6 +228,62 @@ TEST_F(FileRead, AFileRewrittenInPlaceIsNewContentThoughItsInodeStays) {
   put("a.json", numbers(7, 20));
   auto second = value_of(read("a.json", {}, first.positions));
   EXPECT_EQ(second.column("n"), texts(7, 20));
+}
+
+// What the ranges of the old content say is on record for ever: it must not count for the new one.
+TEST_F(FileRead, WhatReplacedALargerContentInPlaceIsReadOnce) {
+  const Options cut = {{"split_bytes", "1000"}};
+  put("a.json", numbers(0, 1000));
+  auto first = value_of(read("a.json", cut));
+  ASSERT_GT(first.splits, 5);
+  put("a.json", numbers(5000, 5400));
+  auto second = value_of(read("a.json", cut, first.positions));
+  EXPECT_EQ(second.column("n"), texts(5000, 5400));
+  EXPECT_EQ(value_of(read("a.json", cut, second.positions)).rows(), 0);
+  append("a.json", numbers(5400, 5450));
+  auto grown = value_of(read("a.json", cut, second.positions));
+  EXPECT_EQ(grown.column("n"), texts(5400, 5450));
+  put("a.json", numbers(100, 200));
+  auto fourth = value_of(read("a.json", cut, grown.positions));
+  EXPECT_EQ(fourth.column("n"), texts(100, 200));
+  EXPECT_EQ(value_of(read("a.json", cut, fourth.positions)).rows(), 0);
+}
+
+TEST_F(FileRead, WhatReplacedASmallerContentInPlaceIsReadOnce) {
+  const Options cut = {{"split_bytes", "1000"}};
+  put("a.json", numbers(0, 100));
+  auto first = value_of(read("a.json", cut));
+  ASSERT_EQ(first.splits, 1);
+  put("a.json", numbers(5000, 6000));
+  auto second = value_of(read("a.json", cut, first.positions));
+  ASSERT_GT(second.splits, 5);
+  EXPECT_EQ(second.column("n"), texts(5000, 6000));
+  EXPECT_EQ(value_of(read("a.json", cut, second.positions)).rows(), 0);
+  // Ranges of the new content that were lost are read, and nothing else.
+  auto durable = second.positions;
+  ASSERT_EQ(durable.count(folder_.file("a.json") + "@0"), 1U);
+  durable.erase(folder_.file("a.json") + "@0");
+  auto rest = value_of(read("a.json", cut, durable));
+  EXPECT_GT(rest.rows(), 0);
+  EXPECT_LT(rest.rows(), 200);
+  EXPECT_EQ(value_of(read("a.json", cut, rest.positions)).rows(), 0);
+}
+
+TEST_F(FileRead, AParquetFileRewrittenInPlaceIsReadOnce) {
+  const Options cut = {{"split_bytes", "400"}};
+  put_parquet("large.parquet", 0, 1000);
+  put_parquet("small.parquet", 5000, 5250);
+  const auto large = content("large.parquet");
+  const auto small = content("small.parquet");
+  for (bool shrinks : {true, false}) {
+    put("a.parquet", shrinks ? large : small);
+    auto first = value_of(read("a.parquet", cut));
+    put("a.parquet", shrinks ? small : large);
+    auto second = value_of(read("a.parquet", cut, first.positions));
+    EXPECT_EQ(second.column("n"), shrinks ? texts(5000, 5250) : texts(0, 1000));
+    EXPECT_EQ(value_of(read("a.parquet", cut, second.positions)).rows(), 0);
+    std::filesystem::remove(folder_.file("a.parquet"));
+  }
 }
 
 TEST_F(FileRead, ARenamedFileIsNotReadAgain) {
