@@ -34,8 +34,13 @@ Result<void> Ledger::load(const Positions& durable) {
   return {};
 }
 
+// Of "device:inode" the inode.
+std::string Ledger::key_of(const std::string& version) const {
+  return policy_.version_is_content ? version : version.substr(version.find(':') + 1);
+}
+
 void Ledger::put(const SplitId& id, Entry entry) {
-  by_version_[entry.position.version].insert(id);
+  by_key_[key_of(entry.position.version)].insert(id);
   version_of_base_[entry.base] = entry.position.version;
   entries_[id] = std::move(entry);
 }
@@ -43,19 +48,19 @@ void Ledger::put(const SplitId& id, Entry entry) {
 void Ledger::forget(const SplitId& id) {
   auto entry = entries_.find(id);
   if (entry == entries_.end()) return;
-  auto ids = by_version_.find(entry->second.position.version);
-  if (ids != by_version_.end()) {
+  auto ids = by_key_.find(key_of(entry->second.position.version));
+  if (ids != by_key_.end()) {
     ids->second.erase(id);
-    if (ids->second.empty()) by_version_.erase(ids);
+    if (ids->second.empty()) by_key_.erase(ids);
   }
   entries_.erase(entry);
 }
 
 void Ledger::retire(const SplitId& id) {
-  auto ids = by_version_.find(entries_.at(id).position.version);
-  if (ids == by_version_.end()) return;
+  auto ids = by_key_.find(key_of(entries_.at(id).position.version));
+  if (ids == by_key_.end()) return;
   ids->second.erase(id);
-  if (ids->second.empty()) by_version_.erase(ids);
+  if (ids->second.empty()) by_key_.erase(ids);
 }
 
 void Ledger::begin_listing(const std::vector<ObjectInfo>& objects) {
@@ -70,31 +75,44 @@ void Ledger::begin_listing(const std::vector<ObjectInfo>& objects) {
 }
 
 Ledger::Entries Ledger::same_file(const ObjectInfo& object) const {
-  auto ids = by_version_.find(object.version);
-  if (ids == by_version_.end()) return {};
-  Entries out(ids->second.begin(), ids->second.end());
-  if (policy_.version_is_content) {
-    std::erase_if(out, [&](const SplitId& id) { return entries_.at(id).path != object.path; });
-  }
+  const auto known = by_key_.find(key_of(object.version));
+  if (known == by_key_.end()) return {};
+  const Entry* newest = nullptr;
   // A file that was filled again, or an inode that was handed on: what it held before is on record, too. Positions that
   // were recorded before there were generations have the lowest.
-  auto rank = [&](const SplitId& id) {
-    const Entry& entry = entries_.at(id);
-    return std::tuple(entry.position.generation, entry.path == object.path, entry.position.modified);
+  auto rank = [&](const Entry& entry) {
+    return std::tuple(entry.position.version == object.version, entry.position.generation, entry.path == object.path,
+                      entry.position.modified);
   };
-  const auto newest =
-      std::max_element(out.begin(), out.end(), [&](const SplitId& a, const SplitId& b) { return rank(a) < rank(b); });
-  if (newest != out.end()) {
-    const std::string base = entries_.at(*newest).base;
-    const int64_t generation = entries_.at(*newest).position.generation;
-    std::erase_if(out, [&](const SplitId& id) {
-      const Entry& entry = entries_.at(id);
-      return entry.base != base || entry.position.generation != generation;
-    });
+  std::vector<std::pair<const SplitId*, const Entry*>> found;
+  for (const auto& id : known->second) {
+    const Entry& entry = entries_.at(id);
+    const bool here = entry.position.version == object.version;
+    if (policy_.version_is_content ? entry.path != object.path : !here && alive_.contains(entry.position.version)) {
+      continue;
+    }
+    found.emplace_back(&id, &entry);
+    if (!here && entry.path != object.path) continue;
+    if (newest == nullptr || rank(*newest) < rank(entry)) newest = &entry;
   }
-  std::sort(out.begin(), out.end(), [&](const SplitId& a, const SplitId& b) {
-    return entries_.at(a).position.begin < entries_.at(b).position.begin;
+  if (newest == nullptr) return {};
+  std::erase_if(found, [&](const auto& one) {
+    return one.second->base != newest->base || one.second->position.generation != newest->position.generation;
   });
+  // When only the end of a file was read since its device changed, the ranges before are on record under the old
+  // number. Where ranges overlap, the older ones are left over from an earlier content.
+  std::stable_sort(found.begin(), found.end(),
+                   [&](const auto& a, const auto& b) { return rank(*b.second) < rank(*a.second); });
+  std::map<int64_t, std::pair<const SplitId*, int64_t>> ranges;  // by begin; with the end
+  for (const auto& [id, entry] : found) {
+    const auto& [begin, end] = std::pair(entry->position.begin, entry->position.end);
+    const auto next = ranges.lower_bound(begin);
+    if (next != ranges.end() && next->first < end) continue;
+    if (next != ranges.begin() && std::prev(next)->second.second > begin) continue;
+    ranges.emplace_hint(next, begin, std::pair(id, end));
+  }
+  Entries out;
+  for (const auto& [begin, range] : ranges) out.push_back(*range.first);
   return out;
 }
 
@@ -111,8 +129,8 @@ std::string Ledger::new_base(const ObjectInfo& object) const {
 Ledger::Content Ledger::new_content(const ObjectInfo& object) const {
   Content content;
   content.base = new_base(object);
-  auto ids = by_version_.find(object.version);
-  if (ids == by_version_.end() || policy_.version_is_content) return content;
+  auto ids = by_key_.find(key_of(object.version));
+  if (ids == by_key_.end() || policy_.version_is_content) return content;
   for (const auto& id : ids->second) {
     content.generation = std::max(content.generation, entries_.at(id).position.generation + 1);
   }
@@ -170,6 +188,8 @@ std::vector<Work> Ledger::rest_of(const ObjectInfo& object, Codec codec, const E
     bool last = covered == kToTheEnd;
     bool grown = last && object.bytes > entry.position.bytes;
     entry.path = object.path;
+    if (version_of_base_[content.base] == entry.position.version) version_of_base_[content.base] = object.version;
+    entry.position.version = object.version;
     if ((entry.position.done && !grown) || entry.busy) continue;
     entry.busy = true;
     Work work;
@@ -225,13 +245,17 @@ Result<std::vector<Work>> Ledger::compare(Context& context, Store& store, const 
   const Entry& last = entries_.at(ids.back());
   Content content{last.base, last.position.generation, last.position.head};
   auto& head = content.head;
-  bool unchanged = last.position.bytes == object.bytes && last.position.modified == object.modified;
+  const bool elsewhere = last.position.version != object.version;  // on a device of another number
+  bool unchanged = !elsewhere && last.position.bytes == object.bytes && last.position.modified == object.modified;
   if (unchanged || policy_.version_is_content) return rest_of(object, codec, ids, content);
 
-  // Changed since it was recorded: grown, touched, truncated and filled again, or the inode serves another file now.
+  // Changed since it was recorded: grown, touched, truncated and filled again, on a device with another number, or the
+  // inode serves another file now.
   auto file = TRY(store.open(context, object));
   bool same = fingerprint_at(*file, 0, head.bytes).ok() && TRY(fingerprint_at(*file, 0, head.bytes)) == head;
   if (!policy_.line_based) same = same && last.position.bytes == object.bytes;
+  // Here the inode says less: a file that shrank, or of which no first bytes are known, is another.
+  if (elsewhere) same = same && last.position.bytes <= object.bytes && (head.bytes > 0 || last.position.bytes == 0);
   if (codec == Codec::none && policy_.line_based) {
     same = same && object.bytes >= last.position.at;
     if (same && last.position.tail.bytes > 0) {

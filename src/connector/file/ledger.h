@@ -82,9 +82,11 @@ class Ledger {
 
   void put(const SplitId& id, Entry entry);
   void forget(const SplitId& id);
-  // No longer found by its version: the inode serves another file. A compressed copy may still be recognised by it.
+  // No longer found by its key: the inode serves another file. A compressed copy may still be recognised by it.
   void retire(const SplitId& id);
-  // What is on record of the object's newest content, by range.
+  // Files of different devices may share a key.
+  [[nodiscard]] std::string key_of(const std::string& version) const;
+  // What is on record of the object's newest content, by range; perhaps under another device's number.
   [[nodiscard]] Entries same_file(const ObjectInfo& object) const;
   // Is the file that the entry tells of still there, under whatever name?
   Result<bool> is_alive(Context& context, Store& store, const Entry& entry) const;
@@ -105,7 +107,7 @@ class Ledger {
   const Policy policy_;
   mutable std::mutex mutex_;
   std::unordered_map<SplitId, Entry> entries_;
-  std::unordered_map<std::string, std::set<SplitId>> by_version_;
+  std::unordered_map<std::string, std::set<SplitId>> by_key_;
   std::unordered_map<std::string, std::string> version_of_base_;
   std::unordered_set<std::string> handed_out_;         // versions, while not watching
   std::unordered_map<std::string, ObjectInfo> alive_;  // the current listing, by version

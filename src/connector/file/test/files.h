@@ -4,6 +4,7 @@
 #include <arrow/api.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <filesystem>
 #include <fstream>
@@ -139,6 +140,17 @@ class Files : public testing::Test {
                          const ReadRequest& request = {}) {
     auto made = TRY(source(name, options));
     return read(*made, durable, request);
+  }
+
+  // As if the files had been read from a device with another number.
+  static Positions on_another_device(Positions positions, int device = 77) {
+    for (auto& [id, position] : positions) {
+      auto json = nlohmann::json::parse(position.token);
+      const auto version = json.at("version").get<std::string>();
+      json["version"] = fmt::format("{}{}", device, version.substr(version.find(':')));
+      position.token = json.dump();
+    }
+    return positions;
   }
 
   conformance::ScratchFolder folder_;

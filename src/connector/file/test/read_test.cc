@@ -286,6 +286,45 @@ TEST_F(FileRead, AParquetFileRewrittenInPlaceIsReadOnce) {
   }
 }
 
+// After a restart of the machine, or a mount somewhere else, the same files have another device number.
+TEST_F(FileRead, FilesOnADeviceThatChangedItsNumberAreNotReadAgain) {
+  put("in/a.json", numbers(0, 100));
+  put("in/b.json", numbers(100, 1000));
+  put("in/c.json.gz", gzip(numbers(1000, 1010)));
+  put("in/empty.json", "");
+  put("in/replaced.json", numbers(2000, 2100));
+  const Options cut = {{"split_bytes", "1000"}};
+  auto first = value_of(read("in/", cut));
+  EXPECT_EQ(value_of(read("in/", cut, on_another_device(first.positions))).rows(), 0);
+  append("in/a.json", numbers(100, 103));
+  append("in/b.json", numbers(1000, 1005));
+  append("in/empty.json", numbers(2000, 2001));
+  put("in/replaced.json", numbers(3000, 3100));
+  put("in/new.json", numbers(4000, 4001));
+  auto second = value_of(read("in/", cut, on_another_device(first.positions)));
+  auto expected = texts(100, 103);
+  for (auto [from, to] : {std::pair(1000, 1005), {2000, 2001}, {4000, 4001}, {3000, 3100}}) {
+    for (auto& text : texts(from, to)) expected.push_back(text);
+  }
+  EXPECT_THAT(second.column("n"), testing::UnorderedElementsAreArray(expected));
+  // Some ranges are on record with the old number now, and some with the new one.
+  EXPECT_EQ(value_of(read("in/", cut, second.positions)).rows(), 0);
+  EXPECT_EQ(value_of(read("in/", cut, on_another_device(second.positions, 78))).rows(), 0);
+}
+
+TEST_F(FileRead, AParquetFileOnADeviceThatChangedItsNumberIsNotReadAgain) {
+  put_parquet("a.parquet", 0, 1000);
+  put_parquet("other.parquet", 5000, 6100);
+  const Options cut = {{"split_bytes", "400"}};
+  auto first = value_of(read("a.parquet", cut));
+  auto moved = on_another_device(first.positions);
+  EXPECT_EQ(value_of(read("a.parquet", cut, moved)).rows(), 0);
+  put("a.parquet", content("other.parquet"));
+  auto second = value_of(read("a.parquet", cut, moved));
+  EXPECT_EQ(second.rows(), 1100);
+  EXPECT_EQ(value_of(read("a.parquet", cut, second.positions)).rows(), 0);
+}
+
 TEST_F(FileRead, ARenamedFileIsNotReadAgain) {
   put("in/a.json", numbers(0, 3));
   auto first = value_of(read("in/"));

@@ -189,6 +189,25 @@ TEST_F(FileWatch, WhatACompressedCopyHasBeyondTheReadPartIsDelivered) {
   EXPECT_THAT(look(), ElementsAre("300"));
 }
 
+TEST_F(FileWatch, FilesOnADeviceThatChangedItsNumberAreNotReadAgain) {
+  put("in/a.json", line(1));
+  put("in/b.json", line(2));
+  start("in/");
+  EXPECT_THAT(look(), UnorderedElementsAre("1", "2"));
+  delivered_.positions = on_another_device(delivered_.positions);
+  append("in/a.json", line(3));
+  restart();
+  EXPECT_THAT(look(), ElementsAre("3"));
+  restart();
+  EXPECT_THAT(look(), IsEmpty());
+  put("in/b.json", line(4));
+  append("in/a.json", line(5));
+  EXPECT_THAT(look(), UnorderedElementsAre("4", "5"));
+  delivered_.positions = on_another_device(delivered_.positions);
+  restart();
+  EXPECT_THAT(look(), IsEmpty());
+}
+
 TEST_F(FileWatch, AnotherCompressedFileIsRead) {
   put("log/a.log", line(1));
   start("log/*", {{"format", "json"}});
