@@ -67,7 +67,7 @@ void Ledger::begin_listing(const std::vector<ObjectInfo>& objects) {
   std::lock_guard lock(mutex_);
   alive_.clear();
   alive_paths_.clear();
-  if (entries_.empty()) return;
+  if (entries_.empty() && !policy_.watch) return;
   for (const auto& object : objects) {
     alive_.insert_or_assign(object.version, object);
     alive_paths_.insert(object.path);

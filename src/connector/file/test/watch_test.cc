@@ -208,6 +208,17 @@ TEST_F(FileWatch, FilesOnADeviceThatChangedItsNumberAreNotReadAgain) {
   EXPECT_THAT(look(), IsEmpty());
 }
 
+TEST_F(FileWatch, OfAFileAndItsCompressedCopyThatAreThereAtFirstOneIsRead) {
+  std::string content;
+  for (int i = 0; i < 300; ++i) content += line(i);
+  put("log/app.log.1", content);
+  put("log/app.log.1.gz", gzip(content));
+  start("log/app.log*", {{"format", "json"}});
+  EXPECT_EQ(look().size(), 300U);
+  std::filesystem::remove(folder_.file("log/app.log.1"));
+  EXPECT_THAT(look(), IsEmpty());
+}
+
 TEST_F(FileWatch, AnotherCompressedFileIsRead) {
   put("log/a.log", line(1));
   start("log/*", {{"format", "json"}});
