@@ -64,7 +64,7 @@ Result<SchemaPtr> FileSource::infer(Context& context, const std::vector<ObjectIn
       }
       return std::move(inferred).error();
     }
-    if (watch_) schema_checked_.insert(object.version);
+    if (watch_) schema_checked_.insert_or_assign(object.version, object);
     if (schema == nullptr) {
       schema = inferred.value();
       first = &object;

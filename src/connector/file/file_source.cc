@@ -232,11 +232,16 @@ Result<void> FileSource::cut_some(Context& context, SplitEvents& events) {
   return {};
 }
 
-Result<std::optional<SchemaChange>> FileSource::check_new_file(Context& context, const ObjectInfo& object) {
+Result<std::optional<SchemaChange>> FileSource::check_new_file(Context& context, const ObjectInfo& object, bool fresh) {
   const auto& policy = endpoint_.options.text("on_schema_change");
   std::optional<SchemaChange> change;
   if (policy == "ignore" || columns_are_given() || object.bytes == 0) return change;
-  if (schema_checked_.contains(object.version)) return change;
+  // What is appended is not looked at again: that would be the same first rows each time.
+  const auto checked = schema_checked_.find(object.version);
+  if (checked != schema_checked_.end()) {
+    const auto& then = checked->second;
+    if (!fresh || (then.bytes == object.bytes && then.modified == object.modified)) return change;
+  }
   auto inferred = infer_one(context, object);
   if (!inferred.ok()) return change;  // reading it reports the same, with the policy for bad files
   auto fields = full_schema_->fields();
@@ -250,7 +255,7 @@ Result<std::optional<SchemaChange>> FileSource::check_new_file(Context& context,
     fields.push_back(field->WithNullable(true));
   }
   if (fields.size() == static_cast<size_t>(full_schema_->num_fields())) {
-    schema_checked_.insert(object.version);
+    schema_checked_.insert_or_assign(object.version, object);
     return change;
   }
   change = SchemaChange{read_plan_->table, full_schema_, arrow::schema(std::move(fields))};
@@ -278,7 +283,8 @@ Result<bool> FileSource::compare_listing(Context& context, std::span<const Objec
     auto works = std::move(compared).value();
     if (watch_ && !works.empty()) {
       // The file itself and what comes after it wait for start(), with the new schema.
-      events.schema_change = TRY(check_new_file(context, object));
+      const bool fresh = std::any_of(works.begin(), works.end(), [](const Work& work) { return work.fresh; });
+      events.schema_change = TRY(check_new_file(context, object, fresh));
       if (events.schema_change.has_value()) return true;
     }
     for (auto& work : works) {

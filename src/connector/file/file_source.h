@@ -61,9 +61,9 @@ class FileSource final : public Source, public ProbesReading {
   Result<std::optional<std::vector<ObjectInfo>>> survey(Context& context);
   Result<void> complete_schema();
   [[nodiscard]] bool columns_are_given() const;
-  // Whether a file that appeared while watching has columns that nobody knows yet; with `on_schema_change := add`,
-  // which.
-  Result<std::optional<SchemaChange>> check_new_file(Context& context, const ObjectInfo& object);
+  // Whether a file that appeared while watching, or was filled again (`fresh`), has columns that nobody knows yet; with
+  // `on_schema_change := add`, which.
+  Result<std::optional<SchemaChange>> check_new_file(Context& context, const ObjectInfo& object, bool fresh);
 
   // Turns what the ledger found into splits: extras resolved, large files of lines cut.
   Result<bool> is_splittable(Context& context, const ObjectInfo& object);
@@ -101,7 +101,7 @@ class FileSource final : public Source, public ProbesReading {
   std::unordered_map<SplitId, ReadItem> items_;  // added, not yet with a reader
   std::string extras_folder_;
   Extras extras_cache_;
-  std::unordered_set<std::string> schema_checked_;  // versions of files that on_schema_change has looked at
+  std::unordered_map<std::string, ObjectInfo> schema_checked_;  // what on_schema_change has looked at, by version
   bool polled_ = false;
   SteadyTime listed_at_{};
 };

@@ -274,6 +274,24 @@ TEST_F(FileWatch, ANewColumnIsNotDroppedSilently) {
   EXPECT_THAT(delivered_.column("extra"), ElementsAre("3"));
 }
 
+TEST_F(FileWatch, ANewColumnIsNotDroppedSilentlyWhereAnInodeIsFilledAgain) {
+  put("in/a.json", line(1));
+  start("in/", {{"columns", ""}});
+  EXPECT_THAT(look(), ElementsAre("1"));
+  append("in/a.json", line(2));
+  EXPECT_THAT(look(), ElementsAre("2"));
+  put("in/a.json", "{\"n\":3,\"extra\":4}\n{\"n\":5,\"extra\":6}\n");
+  auto events = value_of(source_->poll_splits(context_, system_clock().steady() + Millis(500)));
+  EXPECT_THAT(events.added, IsEmpty());
+  ASSERT_TRUE(events.schema_change.has_value());
+  EXPECT_EQ(events.schema_change->after->GetFieldIndex("extra"), 1);
+  value_of(source_->adopt_schema(context_, *events.schema_change));
+  value_of(source_->plan(context_, {}));
+  expect_ok(source_->start(context_, delivered_.positions));
+  EXPECT_THAT(look(), ElementsAre("3", "5"));
+  EXPECT_THAT(delivered_.column("extra"), ElementsAre("4", "6"));
+}
+
 TEST_F(FileWatch, FilesThatTheSampleLeftOutAreLookedAtForNewColumns) {
   put("in/a.csv", "n\n1\n");
   put("in/b.csv", "n,extra\n2,3\n");
