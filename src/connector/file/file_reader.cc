@@ -119,7 +119,9 @@ Result<void> FileReader::finish_current(const Decoder::Step& step) {
   auto& position = work.position;
   position.at = step.position;
   position.done = true;
-  if (work.tail && position.at > 0) {
+  // In runs of their own the first bytes of a small file tell enough.
+  const bool lines = plan_.endpoint.format->traits().line_based && work.codec == Codec::none;
+  if (work.tail || (lines && plan_.fingerprints && position.at > kFingerprintBytes)) {
     auto bytes = std::min(kTailBytes, position.at);
     position.tail = TRY(fingerprint_at(*file_, position.at - bytes, bytes));
   }
@@ -243,7 +245,9 @@ Result<Event> FileReader::next(Context& context, Deadline deadline) {
     const auto& step = stepped.value();
     unflushed_bytes_ += step.bytes_read;
     unflushed_used_bytes_ += TRY(bytes_used(step));
-    current_->work.position.at = step.position;
+    auto& position = current_->work.position;
+    if (step.position != position.at) position.tail = {};
+    position.at = step.position;
     current_->work.at_record_start = true;
     decoder_full_ = step.full;
     if (step.at_end) TRY(finish_current(step));

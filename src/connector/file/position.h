@@ -41,7 +41,7 @@ struct FilePosition {
   std::string version;
   int64_t generation = 0;  // how many other contents this file is known to have had before
   Fingerprint head;        // of the stored bytes
-  Fingerprint tail;        // of the bytes before `at`; kept while watching uncompressed files
+  Fingerprint tail;        // of the bytes before `at`: of lines that are not compressed, once all are read
   std::string path;        // where it was seen last, if that is not what the split's name says
 
   [[nodiscard]] Position token() const;

@@ -325,6 +325,31 @@ TEST_F(FileRead, AParquetFileOnADeviceThatChangedItsNumberIsNotReadAgain) {
   EXPECT_EQ(value_of(read("a.parquet", cut, second.positions)).rows(), 0);
 }
 
+// Where the first kilobyte is the same, the bytes before the place where reading ended tell.
+TEST_F(FileRead, AFileRewrittenInPlaceBehindALongHeaderIsNewContent) {
+  std::string header = "n";
+  while (header.size() < 1200) header += fmt::format(",column_{}", header.size());
+  const std::string blanks(static_cast<size_t>(std::count(header.begin(), header.end(), ',')), ',');
+  auto rows = [&](int from, int to) {
+    std::string csv = header + "\n";
+    for (int i = from; i < to; ++i) csv += fmt::format("{}{}\n", i, blanks);
+    return csv;
+  };
+  for (int upto : {140, 180}) {  // of the same size, and a larger one
+    put("a.csv", rows(100, 140));
+    auto first = value_of(read("a.csv"));
+    EXPECT_EQ(first.column("n"), texts(100, 140));
+    append("a.csv", fmt::format("{}{}\n", 140, blanks));
+    auto grown = value_of(read("a.csv", {}, first.positions));
+    EXPECT_EQ(grown.column("n"), texts(140, 141));
+    put("a.csv", rows(500, upto + 401));
+    auto second = value_of(read("a.csv", {}, grown.positions));
+    EXPECT_EQ(second.column("n"), texts(500, upto + 401));
+    EXPECT_EQ(value_of(read("a.csv", {}, second.positions)).rows(), 0);
+    std::filesystem::remove(folder_.file("a.csv"));
+  }
+}
+
 TEST_F(FileRead, ARenamedFileIsNotReadAgain) {
   put("in/a.json", numbers(0, 3));
   auto first = value_of(read("in/"));
