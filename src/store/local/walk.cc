@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -238,6 +239,8 @@ Result<void> find_temp_files(const Context& context, const std::string& folder, 
     if (context.stop.stop_requested()) return cancelled();
     std::string path = std::move(pending.back());
     pending.pop_back();
+    // What we may not look into, such as lost+found, holds nothing that we wrote.
+    if (::faccessat(AT_FDCWD, path.c_str(), R_OK | X_OK, AT_EACCESS) != 0 && errno == EACCES) continue;
     auto entries = TRY(read_folder(path));
     if (!entries) continue;
     for (const auto& entry : *entries) {

@@ -155,6 +155,17 @@ TEST_F(Write, sweep_removes_only_what_its_owner_left) {
   EXPECT_TRUE(store_->sweep(context_, path("nowhere/at/all"), [](const std::string&) { return true; }).ok());
 }
 
+TEST_F(Write, sweep_passes_over_folders_that_nobody_may_look_into) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may look everywhere";
+  ASSERT_TRUE(prepare("lake/x/a", "1", "orders/3").ok());
+  write("lake/lost+found/b", "1");
+  ::chmod(path("lake/lost+found").c_str(), 0);
+  auto swept = store_->sweep(context_, path("lake"), [](const std::string&) { return true; });
+  ::chmod(path("lake/lost+found").c_str(), 0700);
+  ASSERT_TRUE(swept.ok()) << swept.error().message();
+  EXPECT_THAT(names_in("lake/x"), IsEmpty());
+}
+
 TEST_F(Write, sweep_of_one_files_path_looks_beside_it) {
   ASSERT_TRUE(prepare("out.parquet", "1", "orders/3").ok());
   ASSERT_TRUE(prepare("deeper/out.parquet", "1", "orders/3").ok());
