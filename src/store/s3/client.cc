@@ -5,6 +5,7 @@
 #include <random>
 
 #include "net/sigv4.h"
+#include "net/xml.h"
 #include "store/s3/faults.h"
 
 namespace sluice::s3 {
@@ -30,11 +31,23 @@ Millis asked_for(const net::HttpAnswer& answer) {
   return std::chrono::seconds(std::clamp<int64_t>(seconds, 0, 30));
 }
 
-Answer read_answer(net::HttpAnswer http) {
+// Empty: nothing.
+std::string what_is_unfit(std::string_view body, std::string_view root) {
+  auto document = net::parse_xml(body);
+  if (!document.ok()) return document.error().what;
+  return document->name == root ? ""
+                                : fmt::format("the service answers with <{}> instead of <{}>", document->name, root);
+}
+
+Answer read_answer(const Request& request, net::HttpAnswer http) {
   Answer answer;
-  // CompleteMultipartUpload may fail after its 200 was sent: the body says so.
-  bool maybe = !http.ok() || http.body.substr(0, 200).find("<Error") != std::string::npos;
-  if (maybe) answer.error = parse_error(http.body);
+  if (!http.ok()) {
+    answer.error = parse_error(http.body);
+  } else if (!request.root.empty()) {
+    // CompleteMultipartUpload may fail after its 200 was sent, and blanks meanwhile: the body says so.
+    answer.error = parse_error(http.body);
+    if (answer.error.code.empty()) answer.unfit = what_is_unfit(http.body, request.root);
+  }
   if (!http.ok() && answer.error.region.empty()) answer.error.region = http.header("x-amz-bucket-region");
   answer.http = std::move(http);
   return answer;
@@ -166,7 +179,7 @@ std::optional<Result<Answer>> Client::judge(Context& context, const Request& req
     why = outcome.error().message();
   } else {
     pause_least = asked_for(outcome.value());
-    answer = read_answer(std::move(outcome).value());
+    answer = read_answer(request, std::move(outcome).value());
     if (answer->ok()) return std::move(*answer);
     if (auto learnt = learn_code(context, request, &*answer); !learnt.ok()) return std::move(learnt).error();
     if (is_expired(*answer) && !tries->renewed && credentials_.expire(tries->credentials)) {
@@ -210,7 +223,7 @@ Result<void> Client::learn_code(Context& context, const Request& request, Answer
   if (!settings_.anonymous) credentials = TRY(credentials_.get(context));
   auto got = http_->send(TRY(build(again, credentials, context)), context.stop);
   if (!got.ok()) return {};  // what is known has to do
-  auto more = read_answer(std::move(got).value());
+  auto more = read_answer(again, std::move(got).value());
   if (more.http.status == status) answer->error = std::move(more.error);
   return {};
 }

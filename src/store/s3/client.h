@@ -36,15 +36,17 @@ struct Request {
   std::span<uint8_t> into;                       // for the body of a successful answer
   std::string_view doing = "read";               // a verb before the address, for errors
   std::string_view permission = "s3:GetObject";  // what an access rule has to allow
-  Millis once_within{0};                         // unless 0: no second try, and given up after this
-  std::string about;  // names the place in errors instead of the address, e.g. a listing's prefix
+  std::string_view root;  // unless empty: the element that a body with status 200 has to be, else it was not done
+  Millis once_within{0};  // unless 0: no second try, and given up after this
+  std::string about;      // names the place in errors instead of the address, e.g. a listing's prefix
 };
 
 struct Answer {
   net::HttpAnswer http;
   ErrorAnswer error;  // of answers that are not ok
+  std::string unfit;  // why the body of a successful answer is none
   int tries = 1;      // earlier ones may have been carried out, too, and only their answers lost
-  [[nodiscard]] bool ok() const { return http.ok() && error.code.empty(); }
+  [[nodiscard]] bool ok() const { return http.ok() && error.code.empty() && unfit.empty(); }
   [[nodiscard]] bool is(std::string_view code) const { return error.code == code; }
 };
 

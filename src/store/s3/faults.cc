@@ -48,6 +48,7 @@ Error elsewhere(const Request& request, const Answer& answer, const Settings& se
 std::string place_of(const Request& request) { return request.about.empty() ? request.address.url() : request.about; }
 
 std::string describe(const Answer& answer) {
+  if (!answer.unfit.empty()) return answer.unfit;
   if (answer.error.code.empty()) return fmt::format("the service answers with status {}", answer.http.status);
   if (answer.error.message.empty()) return fmt::format("the service answers {}", answer.error.code);
   return fmt::format("the service answers {} ({})", answer.error.code, answer.error.message);
@@ -68,6 +69,7 @@ bool is_elsewhere(const Answer& answer) {
 std::optional<net::Trouble> trouble_of(const Answer& answer) {
   int status = answer.http.status;
   if (status == 503 || status == 429 || one_of(answer.error.code, kThrottled)) return net::Trouble::throttled;
+  if (!answer.unfit.empty()) return net::Trouble::failed;
   bool failed = status == 500 || status == 502 || status == 504 || status == 408;
   if (failed || one_of(answer.error.code, kFailed)) return net::Trouble::failed;
   return std::nullopt;

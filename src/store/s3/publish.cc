@@ -53,6 +53,7 @@ Request put_request(const Client& client, const Publication& publication, bool c
     request.method = "POST";
     request.query = {{"uploadId", token.upload_id}};
     request.body = publication.parts;
+    request.root = "CompleteMultipartUploadResult";
     request.headers.emplace_back("Content-Type", "application/xml");
   }
   if (conditional) request.headers.emplace_back("If-None-Match", "*");

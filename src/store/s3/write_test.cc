@@ -22,7 +22,7 @@ using testing::HasSubstr;
 // One multipart upload and one object name.
 class Multipart : public BucketTest {
  protected:
-  enum class Completion { works, fails_late, gone };
+  enum class Completion { works, fails_late, fails_very_late, breaks_off, breaks_off_once, gone };
 
   ServerReply answer(const SeenRequest& request) {
     std::lock_guard lock(mutex_);
@@ -45,6 +45,17 @@ class Multipart : public BucketTest {
     if (request.method == "DELETE") return {204, "", {}};
     completed_ = request.body;
     if (completion_ == Completion::fails_late) return error_reply(200, "EntityTooSmall");
+    if (completion_ == Completion::fails_very_late) {
+      auto reply = error_reply(200, "InternalError");
+      reply.body = "<?xml version=\"1.0\"?>\n" + std::string(300, ' ') + reply.body;
+      return reply;
+    }
+    if (completion_ == Completion::breaks_off) return {200, std::string(300, ' '), {}};
+    if (completion_ == Completion::breaks_off_once) {  // and yet it was done
+      completion_ = Completion::gone;
+      object_ = marker_;
+      return {200, std::string(300, ' '), {}};
+    }
     if (completion_ == Completion::gone) return error_reply(404, "NoSuchUpload");
     object_ = marker_;
     return {200, "<CompleteMultipartUploadResult><ETag>e-2</ETag></CompleteMultipartUploadResult>", {}};
@@ -188,6 +199,39 @@ TEST_F(Multipart, AnErrorInsideAnOkAnswerIsAnError) {
   begin();
   completion_ = Completion::fails_late;
   expect_error(store_->publish(context_, prepare("b/k", std::string(9 << 20, 'x'))), Fault::refused, "EntityTooSmall");
+}
+
+TEST_F(Multipart, AnErrorBehindBlanksThatKeptTheConnectionAliveIsTriedAgain) {
+  serve([this](const SeenRequest& request) { return answer(request); }, {{"max_retries", {"1", "here"}}});
+  completion_ = Completion::fails_very_late;
+  auto token = prepare("b/k", std::string(9 << 20, 'x'));
+  auto before = seen().size();
+  expect_error(store_->publish(context_, token), Fault::transient, "InternalError");
+  EXPECT_EQ(seen().size(), before + 2);
+  EXPECT_FALSE(std::filesystem::is_empty(folder_.file("spool"))) << "its record is still needed";
+}
+
+TEST_F(Multipart, AnOkAnswerThatDoesNotSayThatItIsDoneIsNone) {
+  serve([this](const SeenRequest& request) { return answer(request); }, {{"max_retries", {"1", "here"}}});
+  completion_ = Completion::breaks_off;
+  auto token = prepare("b/k", std::string(9 << 20, 'x'));
+  expect_error(store_->publish(context_, token), Fault::transient, "not well-formed XML");
+  completion_ = Completion::breaks_off_once;
+  expect_ok(store_->publish(context_, token));
+  EXPECT_EQ(seen().back(), "HEAD /b/k");
+}
+
+TEST_F(BucketTest, AnObjectThatHoldsAnErrorIsReadAsWhatItIs) {
+  const std::string content = "<Error><Code>NoSuchBucket</Code></Error>";
+  serve([&](const SeenRequest& request) {
+    if (request.method == "HEAD") return head_reply(static_cast<int64_t>(content.size()), "e");
+    return ServerReply{206, content, {}};
+  });
+  auto object = value_of(store_->stat(context_, "b/k"));
+  auto file = value_of(store_->open(context_, *object));
+  auto read = file->ReadAt(0, static_cast<int64_t>(content.size()));
+  ASSERT_TRUE(read.ok()) << read.status().ToString();
+  EXPECT_EQ((*read)->ToString(), content);
 }
 
 TEST_F(Multipart, WhatIsNotFinishedIsAborted) {
