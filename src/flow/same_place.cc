@@ -10,15 +10,15 @@ namespace sluice {
 namespace {
 
 // Options that say how something is reached and read, and not what.
-constexpr std::array<std::string_view, 43> kHow = {
+constexpr std::array<std::string_view, 41> kHow = {
     // how fast, and in what pieces
     "rate_limit", "poll_interval", "split_bytes", "watch", "batch_size", "heartbeat", "max_retries", "connect_timeout",
     // who asks, by what right
     "username", "password", "sasl_mechanism", "security_protocol", "access_key_id", "secret_access_key",
     "session_token", "profile", "anonymous", "expected_owner", "client_id", "instance_id", "application_name",
     // the connection
-    "ssl_mode", "sslrootcert", "ca_file", "cert_file", "key_file", "key_password", "verify_hostname", "endpoint_url",
-    "force_path_style", "region", "assignor",
+    "ssl_mode", "sslrootcert", "ca_file", "cert_file", "key_file", "key_password", "verify_hostname",
+    "force_path_style", "assignor",
     // where schemas come from
     "schema_registry", "schema_registry_username", "schema_registry_password", "schema_registry_token",
     "schema_registry_ca", "schema_registry_timeout", "key_schema_registry", "key_schema_registry_username",

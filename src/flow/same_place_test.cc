@@ -19,7 +19,9 @@ TEST(SamePlaceTest, WhoAsksAndHowTheConnectionIsMadeIsNoOtherSource) {
         "sqlite://shop?table=orders"}) {
     EXPECT_EQ(same_source(table, other), SamePlace::no) << other;
   }
-  EXPECT_EQ(same_source("s3://b/k/*?access_key_id=a&region=x", "s3://b/k/*?profile=p&max_retries=3"), SamePlace::yes);
+  EXPECT_EQ(same_source("s3://b/k/*?access_key_id=a", "s3://b/k/*?profile=p&max_retries=3"), SamePlace::yes);
+  // Buckets of one name are many, and so are servers.
+  EXPECT_EQ(same_source("s3://b/k/*", "s3://b/k/*?endpoint_url=http://x:9000"), SamePlace::no);
 }
 
 TEST(SamePlaceTest, ClustersAreKnownByTheirBrokers) {
