@@ -81,7 +81,7 @@ TEST(EndpointTest, AUriHoldsAllOptionsAndNoSecret) {
 
 TEST(EndpointTest, ALastingUriIsTheSamePlaceFromEverywhere) {
   Endpoint endpoint;
-  for (const char* local : {"file://./out/?format=csv", "file://out/?format=csv"}) {
+  for (const char* local : {"file://./out/?format=csv", "file://./out/?format=parquet"}) {
     endpoint.request.location = parse_location(local).value();
     const auto uri = endpoint.lasting_uri();
     EXPECT_EQ(uri.substr(0, 8), "file:///") << uri;
