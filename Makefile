@@ -35,7 +35,7 @@ test: test-deps ## unit, layering, script, end-to-end, crash and installation te
 	@tools/test
 
 check: test-deps ## what CI runs besides: lint, unit tests under sanitizers, fuzz targets (FUZZ_SECONDS=60)
-	@tools/test lint asan tsan fuzz
+	@tools/test asan tsan fuzz lint
 
 lint: build ## clang-format and clang-tidy over src, include, tests and bench
 	@tools/lint
