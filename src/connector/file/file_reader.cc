@@ -120,10 +120,10 @@ Result<void> FileReader::finish_current(const Decoder::Step& step) {
   position.at = step.position;
   position.done = true;
   // In runs of their own the first bytes of a small file tell enough.
-  const bool lines = plan_.endpoint.format->traits().line_based && work.codec == Codec::none;
-  if (work.tail || (lines && plan_.fingerprints && position.at > kFingerprintBytes)) {
-    auto bytes = std::min(kTailBytes, position.at);
-    position.tail = TRY(fingerprint_at(*file_, position.at - bytes, bytes));
+  const bool bytes = !plan_.endpoint.format->traits().random_access && work.codec == Codec::none;
+  if (work.tail || (bytes && plan_.fingerprints && position.at > kFingerprintBytes)) {
+    const auto last = std::min(kTailBytes, position.at);
+    position.tail = TRY(fingerprint_at(*file_, position.at - last, last));
   }
   plan_.ledger.record(work.id, position);
   plan_.ledger.release(work.id);

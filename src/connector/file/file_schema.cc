@@ -37,7 +37,7 @@ Result<SchemaPtr> FileSource::infer_one(Context& context, const ObjectInfo& obje
   } else {
     input.stream = TRY(open_bytes(std::move(file), endpoint_.codec_of(object.path), 0, object.path));
   }
-  input.tail = watch_ && endpoint_.format->traits().line_based;
+  input.tail = watch_ && has_lines();
   return endpoint_.format->infer(context, std::move(input));
 }
 
@@ -320,8 +320,7 @@ Result<Source::Planned> FileSource::plan(Context& context, const ReadRequest& re
   if (!path_filter_.empty() && surveyed_) out.pushed.notes.push_back("partitions listed: " + filter_text());
 
   const bool by_content = endpoint_.store->version_is_content();
-  const auto traits = endpoint_.format->traits();
-  ledger_.emplace(Ledger::Policy{watch_, traits.line_based, by_content, traits.quoted_newlines});
+  ledger_.emplace(ledger_policy());
   extras_cache_.reset();  // its constants are chosen by the request
   read_plan_ = std::make_unique<ReadPlan>(ReadPlan{endpoint_, *ledger_, watch_, !by_content,
                                                    TableId{"", table_name(endpoint_.path)},

@@ -41,6 +41,26 @@ SourceTraits FileSource::traits() const {
   return traits;
 }
 
+bool FileSource::has_lines() const {
+  const auto traits = endpoint_.format->traits();
+  return traits.line_based || (traits.needs_head && !traits.random_access);
+}
+
+int64_t FileSource::line_feed() const {
+  if (!has_lines()) return 0;
+  return endpoint_.options.has("encoding") ? line_feed_bytes(endpoint_.options.text("encoding")) : 1;
+}
+
+// Where a position is a byte, what is appended begins there.
+Ledger::Policy FileSource::ledger_policy() const {
+  const auto traits = endpoint_.format->traits();
+  return {.watch = watch_,
+          .appendable = !traits.random_access,
+          .version_is_content = endpoint_.store->version_is_content(),
+          .cut_at_records = traits.quoted_newlines,
+          .line_feed = line_feed()};
+}
+
 bool FileSource::may_match(const std::string& path) const {
   if (path_filter_.empty()) return true;
   auto values = partitions_.values(path);
@@ -99,10 +119,8 @@ Result<std::vector<ObjectInfo>> FileSource::list(Context& context) {
 
 Result<void> FileSource::start(Context&, const Positions& durable) {
   CHECK(read_plan_ != nullptr);
-  const auto traits = endpoint_.format->traits();
-  const bool by_content = endpoint_.store->version_is_content();
   // Readers hold it through read_plan_; there are none now.
-  ledger_.emplace(Ledger::Policy{watch_, traits.line_based, by_content, traits.quoted_newlines});
+  ledger_.emplace(ledger_policy());
   cutting_.clear();
   polled_ = false;
   {
@@ -158,8 +176,8 @@ Result<void> FileSource::add_work(Context& context, Work work, SplitEvents& even
   auto traits = endpoint_.format->traits();
   int64_t piece = endpoint_.options.bytes("split_bytes");
   int64_t end = std::min(work.position.end, work.object.bytes);
-  bool plain_lines = traits.line_based && work.codec == Codec::none;
-  bool cut = work.fresh && !watch_ && plain_lines && end - work.position.at > piece + piece / 2;
+  bool plain_lines = has_lines() && work.codec == Codec::none;
+  bool cut = work.fresh && !watch_ && plain_lines && traits.line_based && end - work.position.at > piece + piece / 2;
   if (plain_lines && (cut || watch_)) {
     bool splittable = work.object.bytes == 0 || TRY(is_splittable(context, work.object));
     cut = cut && splittable;
@@ -360,9 +378,12 @@ Result<Positions> FileSource::resolve_position(Context& context, const std::stri
   if (text == "earliest") return positions;
   if (text != "latest") return user_error("files can be reset to 'earliest' or 'latest', not to '{}'", text);
   for (const auto& object : TRY(list(context))) {
-    const bool plain_lines = endpoint_.format->traits().line_based && endpoint_.codec_of(object.path) == Codec::none;
+    const bool plain = endpoint_.codec_of(object.path) == Codec::none;
     auto file = TRY(endpoint_.store->open(context, object));
-    positions.emplace(object.path, TRY(end_of(*file, object, plain_lines)).token());
+    auto end = TRY(end_of(*file, object, plain ? line_feed() : 0));
+    // Where nothing but the end of the file ends what was read.
+    if (plain && !has_lines() && !endpoint_.format->traits().random_access) end.at = object.bytes;
+    positions.emplace(object.path, end.token());
   }
   return positions;
 }

@@ -47,6 +47,11 @@ class FileSource final : public Source, public ProbesReading {
   [[nodiscard]] bool folder_may_match(const std::string& folder) const;
   [[nodiscard]] bool may_match(const std::string& path) const;
 
+  // Lines, be it in an encoding in which no file can be cut.
+  [[nodiscard]] bool has_lines() const;
+  [[nodiscard]] int64_t line_feed() const;  // its bytes; 0: there are no lines
+  [[nodiscard]] Ledger::Policy ledger_policy() const;
+
   [[nodiscard]] bool is_extra(const std::string& name) const;
   [[nodiscard]] std::shared_ptr<arrow::Field> extra_field(size_t index) const;
   ReadRequest inner_request(const ReadRequest& request);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include <arrow/buffer.h>
 #include <arrow/io/interfaces.h>
 
 #include "batch/arrow_result.h"
@@ -253,10 +254,10 @@ Result<std::vector<Work>> Ledger::compare(Context& context, Store& store, const 
   // inode serves another file now.
   auto file = TRY(store.open(context, object));
   bool same = fingerprint_at(*file, 0, head.bytes).ok() && TRY(fingerprint_at(*file, 0, head.bytes)) == head;
-  if (!policy_.line_based) same = same && last.position.bytes == object.bytes;
+  if (!policy_.appendable) same = same && last.position.bytes == object.bytes;
   // Here the inode says less: a file that shrank, or of which no first bytes are known, is another.
   if (elsewhere) same = same && last.position.bytes <= object.bytes && (head.bytes > 0 || last.position.bytes == 0);
-  if (codec == Codec::none && policy_.line_based) {
+  if (codec == Codec::none && policy_.appendable) {
     same = same && object.bytes >= last.position.at;
     if (same && last.position.tail.bytes > 0) {
       const auto& tail = last.position.tail;
@@ -275,13 +276,19 @@ Result<void> Ledger::check_continues(arrow::io::RandomAccessFile& file, const Ob
                                      const Entries& ids) const {
   const auto& last = entries_.at(ids.back()).position;
   bool grown = last.done && last.end == kToTheEnd && object.bytes > last.bytes;
-  if (policy_.watch || !policy_.line_based || !grown || last.at == 0 ||
+  if (policy_.watch || policy_.line_feed == 0 || !grown || last.at == 0 ||
       codec_of_extension(object.path) != Codec::none) {
     return {};
   }
-  uint8_t around[2] = {};
-  auto got = TRY(to_result(file.ReadAt(last.at - 1, 2, around)));
-  if (got < 2 || around[0] == '\n' || around[1] == '\n' || around[1] == '\r') return {};
+  const auto unit = static_cast<size_t>(policy_.line_feed);
+  const int64_t begin = std::max<int64_t>(0, last.at - policy_.line_feed);
+  const auto around = TRY(to_result(file.ReadAt(begin, 2 * policy_.line_feed)));
+  std::string bytes = around->ToString();
+  if (bytes.size() < 2 * unit || is_line_feed(bytes.substr(0, unit))) return {};
+  bytes = bytes.substr(unit);
+  if (is_line_feed(bytes)) return {};
+  std::replace(bytes.begin(), bytes.end(), '\r', '\n');
+  if (is_line_feed(bytes)) return {};
   return refused(
       "{}: the last line was delivered when it ended at byte {} without a line feed, and it has grown since; what to "
       "do "

@@ -41,9 +41,10 @@ class Ledger {
  public:
   struct Policy {
     bool watch = false;
-    bool line_based = false;  // what is appended can be read on its own
+    bool appendable = false;  // what is appended can be read on its own
     bool version_is_content = false;
     bool cut_at_records = false;  // ranges begin at records' starts, not at byte counts
+    int64_t line_feed = 0;        // the bytes that end a line; 0: what is read are no lines
   };
   explicit Ledger(Policy policy) : policy_(policy) {}
 

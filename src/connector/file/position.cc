@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <initializer_list>
 
 #include <arrow/buffer.h>
 #include <arrow/io/interfaces.h>
@@ -10,6 +11,7 @@
 
 #include "base/json_string.h"
 #include "batch/arrow_result.h"
+#include "codec/encoding.h"
 
 namespace sluice::file {
 namespace {
@@ -90,7 +92,23 @@ Result<FilePosition> FilePosition::parse(const SplitId& split, const Position& p
   return out;
 }
 
-Result<FilePosition> end_of(arrow::io::RandomAccessFile& file, const ObjectInfo& object, bool plain_lines) {
+int64_t line_feed_bytes(std::string_view encoding) {
+  const auto normal = normal_encoding(encoding);
+  if (!normal.ok()) return 1;
+  auto begins_with = [&](std::initializer_list<std::string_view> names) {
+    return std::any_of(names.begin(), names.end(), [&](auto name) { return normal.value().starts_with(name); });
+  };
+  if (begins_with({"utf-32", "utf32", "ucs-4", "ucs4"})) return 4;
+  return begins_with({"utf-16", "utf16", "ucs-2", "ucs2"}) ? 2 : 1;
+}
+
+bool is_line_feed(std::string_view bytes) {
+  const auto at = bytes.find('\n');
+  if (at != 0 && at != bytes.size() - 1) return false;
+  return std::count(bytes.begin(), bytes.end(), '\0') == static_cast<int64_t>(bytes.size()) - 1;
+}
+
+Result<FilePosition> end_of(arrow::io::RandomAccessFile& file, const ObjectInfo& object, int64_t line_feed) {
   constexpr int64_t kStride = 64 << 10;
   FilePosition position;
   position.done = true;
@@ -98,14 +116,17 @@ Result<FilePosition> end_of(arrow::io::RandomAccessFile& file, const ObjectInfo&
   position.modified = object.modified;
   position.version = object.version;
   position.head = TRY(fingerprint_at(file, 0, std::min(kFingerprintBytes, object.bytes)));
-  if (!plain_lines) return position;
-  for (int64_t end = object.bytes; end > 0;) {
+  if (line_feed == 0) return position;
+  for (int64_t end = object.bytes - object.bytes % line_feed; end > 0;) {
     const int64_t begin = std::max<int64_t>(0, end - kStride);
     const auto bytes = TRY(to_result(file.ReadAt(begin, end - begin)));
-    const auto line_feed = std::string_view(*bytes).rfind('\n');
-    if (line_feed != std::string_view::npos) {
-      position.at = begin + static_cast<int64_t>(line_feed) + 1;
-      break;
+    const std::string_view text(*bytes);
+    const auto unit = static_cast<size_t>(line_feed);
+    for (size_t found = text.rfind('\n'); found != std::string_view::npos; found = text.substr(0, found).rfind('\n')) {
+      const size_t at = found - found % unit;
+      if (!is_line_feed(text.substr(at, unit))) continue;
+      position.at = begin + static_cast<int64_t>(at + unit);
+      return position;
     }
     end = begin;
   }

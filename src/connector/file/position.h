@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <arrow/io/type_fwd.h>
 
@@ -49,7 +50,13 @@ struct FilePosition {
   static Result<FilePosition> parse(const SplitId& split, const Position& position);
 };
 
-// Where a file ends now, as if everything had been read; of plain lines only the whole ones.
-Result<FilePosition> end_of(arrow::io::RandomAccessFile& file, const ObjectInfo& object, bool plain_lines);
+// The bytes of a line feed in this encoding: 2 in utf-16.
+int64_t line_feed_bytes(std::string_view encoding);
+// Do these bytes, as many as a line feed has in the encoding, say one? In either byte order.
+bool is_line_feed(std::string_view bytes);
+
+// Where a file ends now, as if everything had been read. Of plain lines only the whole ones, and what is appended is
+// read on its own: `line_feed` says how many bytes end one, 0 that it holds no plain lines.
+Result<FilePosition> end_of(arrow::io::RandomAccessFile& file, const ObjectInfo& object, int64_t line_feed);
 
 }  // namespace sluice::file

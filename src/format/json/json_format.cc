@@ -26,7 +26,8 @@ class JsonFormat : public Format {
     return traits;
   }
   Result<bool> splittable(Context& context, Input sample) override {
-    if (!traits().line_based) return false;
+    if (decode_.records.layout == Layout::documents || !decode_.records.records_path.empty()) return false;
+    if (encoding_ != kUtf8) sample = TRY(as_utf8(encoding_, std::move(sample)));
     Column root;
     Records records(decode_.records, kBaselineParser.rows, kBaselineParser);
     records.parse().root = &root;

@@ -45,6 +45,7 @@ class TextFormat final : public Format {
     traits.needs_head = settings_.encoding != kUtf8;
     return traits;
   }
+  Result<bool> splittable(Context&, Input) override { return true; }
   Result<SchemaPtr> infer(Context&, Input) override {
     return SchemaPtr(arrow::schema({arrow::field(settings_.column, arrow::utf8(), /*nullable=*/false)}));
   }

@@ -17,6 +17,7 @@
 #include "format/csv/csv.h"
 #include "format/json/json_format.h"
 #include "format/parquet/parquet.h"
+#include "format/text/text.h"
 #include "port/conformance/expect.h"
 #include "port/conformance/scratch_folder.h"
 #include "port/conformance/test_context.h"
@@ -65,6 +66,7 @@ class Files : public testing::Test {
     registry.add(json_format());
     registry.add(csv_format());
     registry.add(parquet_format());
+    registry.add(text_format());
     registry.add(file_connector());
   }
 
@@ -73,6 +75,12 @@ class Files : public testing::Test {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     std::ofstream(path, std::ios::binary) << content;
     return path;
+  }
+  // Ascii in utf-16, little endian.
+  static std::string wide(const std::string& text, bool from_the_start = true) {
+    std::string out = from_the_start ? "\xFF\xFE" : "";
+    for (char c : text) out += {c, '\0'};
+    return out;
   }
   void append(const std::string& name, const std::string& content) {
     std::ofstream(folder_.file(name), std::ios::binary | std::ios::app) << content;

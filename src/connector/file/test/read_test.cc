@@ -499,6 +499,68 @@ TEST_F(FileRead, JsonInOtherEncodingsGoesOnWhereItStood) {
   EXPECT_THAT(rest.column("n"), ElementsAre("2", "3"));
 }
 
+TEST_F(FileRead, WhatIsAppendedInOtherEncodingsIsReadOnItsOwn) {
+  const Options latin = {{"encoding", "latin1"}};
+  put("a.txt", "Z\xFCrich\n");
+  auto first = value_of(read("a.txt", latin));
+  EXPECT_THAT(first.column("line"), ElementsAre("Zürich"));
+  append("a.txt", "Gen\xE8ve");
+  auto second = value_of(read("a.txt", latin, first.positions));
+  EXPECT_THAT(second.column("line"), ElementsAre("Genève"));
+  append("a.txt", "-Cointrin\n");
+  expect_error(read("a.txt", latin, second.positions), Fault::refused, "grown since");
+
+  const Options utf16 = {{"encoding", "utf-16"}};
+  put("b.csv", wide("n\n1\n"));
+  auto csv = value_of(read("b.csv", utf16));
+  EXPECT_THAT(csv.column("n"), ElementsAre("1"));
+  append("b.csv", wide("2\n34\n", false));
+  csv = value_of(read("b.csv", utf16, csv.positions));
+  EXPECT_THAT(csv.column("n"), ElementsAre("2", "34"));
+  append("b.csv", wide("6", false));
+  csv = value_of(read("b.csv", utf16, csv.positions));
+  append("b.csv", wide("7\n", false));
+  expect_error(read("b.csv", utf16, csv.positions), Fault::refused, "grown since");
+}
+
+TEST_F(FileRead, ResetToTheEndTheRestOfALineIsReadWithItsBeginning) {
+  for (const std::string encoding : {"utf-8", "utf-16", "utf-16be"}) {
+    auto encoded = [&](const std::string& text, bool begins = false) {
+      if (encoding == "utf-8") return text;
+      if (encoding == "utf-16") return wide(text, begins);
+      std::string out;
+      for (char c : text) out += {'\0', c};
+      return out;
+    };
+    const Options options = {{"encoding", encoding}, {"columns", "n BIGINT"}};
+    put("a.json", encoded("{\"n\":1}\n{\"n\":2", true));
+    auto positions = value_of(value_of(source("a.json", options))->resolve_position(context_, "latest"));
+    append("a.json", encoded("3}\n{\"n\":4}\n"));
+    EXPECT_THAT(value_of(read("a.json", options, positions)).column("n"), ElementsAre("23", "4")) << encoding;
+  }
+}
+
+TEST_F(FileRead, DocumentsThatAreAppendedAreReadOnTheirOwn) {
+  const Options documents = {{"layout", "documents"}};
+  put("a.json", "{\n\"n\": 1\n}\n");
+  auto got = value_of(read("a.json", documents));
+  EXPECT_THAT(got.column("n"), ElementsAre("1"));
+  append("a.json", "{\n\"n\": 2}{\"n\": 3\n}\n");
+  got = value_of(read("a.json", documents, got.positions));
+  EXPECT_THAT(got.column("n"), ElementsAre("2", "3"));
+  got.positions = value_of(value_of(source("a.json", documents))->resolve_position(context_, "latest"));
+  append("a.json", "{\"n\": 4}");
+  EXPECT_THAT(value_of(read("a.json", documents, got.positions)).column("n"), ElementsAre("4"));
+  put("b.json", "[{\"n\": 1},\n{\"n\": 2}]");
+  got = value_of(read("b.json", documents));
+  EXPECT_THAT(got.column("n"), ElementsAre("1", "2"));
+  append("b.json", "\n");
+  got = value_of(read("b.json", documents, got.positions));
+  EXPECT_EQ(got.rows(), 0);
+  put("b.json", "[{\"n\": 1},\n{\"n\": 2},{\"n\": 3}]");
+  EXPECT_THAT(value_of(read("b.json", documents, got.positions)).column("n"), ElementsAre("1", "2", "3"));
+}
+
 TEST_F(FileRead, TheRateIsKept) {
   put("a.json", numbers(0, 300));
   auto limited = value_of(source("a.json", {{"rate_limit", "1000 rows/s"}}));

@@ -87,6 +87,27 @@ TEST_F(FileWatch, AnUnfinishedLineWaitsForItsEnd) {
   EXPECT_THAT(look(), ElementsAre("2"));
 }
 
+TEST_F(FileWatch, LinesInOtherEncodingsAreReadAsTheyCome) {
+  put("in/a.txt", "Z\xFCrich\n");
+  start("in/", {{"format", "text"}, {"encoding", "latin1"}, {"columns", "n VARCHAR"}});
+  EXPECT_THAT(look(), ElementsAre("Zürich"));
+  append("in/a.txt", "B\xE2le\nBer");
+  EXPECT_THAT(look(), ElementsAre("Bâle"));
+  restart();
+  EXPECT_THAT(look(), IsEmpty());
+  append("in/a.txt", "n\n");
+  EXPECT_THAT(look(), ElementsAre("Bern"));
+
+  put("wide/a.json", wide(line(1)));
+  delivered_ = {};
+  start("wide/", {{"encoding", "utf-16"}});
+  EXPECT_THAT(look(), ElementsAre("1"));
+  append("wide/a.json", wide(line(2) + "{\"n\"", false) + ":");
+  EXPECT_THAT(look(), ElementsAre("2"));
+  append("wide/a.json", std::string(1, '\0') + wide("3}\n", false));
+  EXPECT_THAT(look(), ElementsAre("3"));
+}
+
 TEST_F(FileWatch, AFileShorterThanALineIsNotLost) {
   put("in/a.json", "");
   start("in/");
