@@ -89,8 +89,8 @@ class Store {
   virtual Result<void> remove(Context& context, const std::string& path) = 0;
   // For `check`: can objects be created below `prefix`? Leaves nothing behind.
   virtual Result<void> probe(Context& context, const std::string& prefix) = 0;
-  // Waits until something below the literal prefix of `pattern` may have changed, or the deadline. Stores without
-  // notification just sleep: callers list again either way.
+  // Waits until something below the literal prefix of `pattern` may have changed, or the deadline (just that without
+  // notification): callers list again. Once called, list(pattern) leaves out folders below it that may not be read.
   virtual Result<void> wait_for_change(Context& context, const std::string& pattern, Deadline deadline) = 0;
 };
 

@@ -96,12 +96,27 @@ bool FileSource::folder_may_match(const std::string& folder) const {
   return true;
 }
 
-Result<std::vector<ObjectInfo>> FileSource::list(Context& context) {
+Result<std::vector<ObjectInfo>> FileSource::list_all(Context& context, bool recursive) {
   auto keep = [this](const std::string& folder) { return folder_may_match(folder); };
-  auto found = endpoint_.store->list(context, endpoint_.path, is_deep(), keep);
+  auto found = endpoint_.store->list(context, endpoint_.path, recursive, keep);
+  if (!watch_ || listed_once_ || found.ok() || found.error().fault != Fault::refused) return found;
+  // A store that is waited for leaves out folders below the location that may not be read.
+  TRY(endpoint_.store->wait_for_change(context, endpoint_.path, context.clock.steady()));
+  return endpoint_.store->list(context, endpoint_.path, recursive, keep);
+}
+
+Result<std::vector<ObjectInfo>> FileSource::list(Context& context) {
+  auto found = list_all(context, is_deep());
   if (!found.ok()) {
-    // Watching: the folder may appear later, a permission may be given back.
+    // Watching: the folder may appear later, a permission may be given back. At first only the former: what is wrong
+    // from the beginning is hardly passing.
     if (!watch_ || found.error().fault == Fault::cancelled) return std::move(found).error();
+    if (!listed_once_) {
+      const bool missing = found.error().fault == Fault::user;
+      if (!missing) return std::move(found).error();
+      const auto there = endpoint_.store->stat(context, endpoint_.path);
+      if (!there.ok() || there.value().has_value()) return std::move(found).error();
+    }
     context.log.warn("cannot list the watched location now",
                      {{"path", endpoint_.path}, {"reason", found.error().what}});
     return std::vector<ObjectInfo>{};
@@ -110,10 +125,11 @@ Result<std::vector<ObjectInfo>> FileSource::list(Context& context) {
   bool one_file = objects.size() == 1 && objects[0].path == endpoint_.path;
   if (!one_file && !is_pattern()) {
     // A folder: everything below it that looks like the format.
-    if (!is_deep()) objects = TRY(endpoint_.store->list(context, endpoint_.path, true, keep));
+    if (!is_deep()) objects = TRY(list_all(context, true));
     std::erase_if(objects, [&](const ObjectInfo& object) { return !endpoint_.has_known_extension(object.path); });
   }
   std::erase_if(objects, [&](const ObjectInfo& object) { return !may_match(object.path); });
+  listed_once_ = true;
   return objects;
 }
 

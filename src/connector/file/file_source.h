@@ -39,6 +39,7 @@ class FileSource final : public Source, public ProbesReading {
 
   // All files the location means now, partitions that the filter excludes left out once plan() has seen it.
   Result<std::vector<ObjectInfo>> list(Context& context);
+  Result<std::vector<ObjectInfo>> list_all(Context& context, bool recursive);
   [[nodiscard]] bool is_pattern() const { return endpoint_.path.find_first_of("*?[{") != std::string::npos; }
   // Is everything below the location meant?
   [[nodiscard]] bool is_deep() const {
@@ -108,6 +109,7 @@ class FileSource final : public Source, public ProbesReading {
   Extras extras_cache_;
   std::unordered_map<std::string, ObjectInfo> schema_checked_;  // what on_schema_change has looked at, by version
   bool polled_ = false;
+  bool listed_once_ = false;
   SteadyTime listed_at_{};
 };
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "batch/arrow_result.h"
+#include "port/conformance/as_nobody.h"
 #include "store/local/test_folder.h"
 
 namespace sluice::local {
@@ -120,13 +121,36 @@ TEST_F(List, a_file_named_like_a_pattern_is_found) {
 }
 
 TEST_F(List, a_folder_without_permission_is_refused_by_name) {
-  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
   write("d/a.csv");
+  ::chmod(root_.c_str(), 0755);
   ::chmod(path("d").c_str(), 0);
+  const conformance::AsNobody nobody;
   auto found = list("*/*.csv");
-  ::chmod(path("d").c_str(), 0755);
+  ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().fault, Fault::refused);
   EXPECT_THAT(found.error().what, HasSubstr(path("d")));
+}
+
+TEST_F(List, who_waits_for_changes_is_not_stopped_by_a_folder_without_permission) {
+  for (const char* name : {"a.csv", "closed/b.csv", "d/c.csv", "names/d.csv"}) write(name);
+  ::chmod(root_.c_str(), 0755);
+  ::chmod(path("closed").c_str(), 0);
+  ::chmod(path("names").c_str(), 0744);
+  {
+    const conformance::AsNobody nobody;
+    EXPECT_EQ(list("", true).error().fault, Fault::refused);
+    ASSERT_TRUE(store_->wait_for_change(context_, path(""), context_.clock.steady()).ok());
+    EXPECT_THAT(list("", true).value(), ElementsAre("a.csv", "d/c.csv"));
+  }
+  ::chmod(path("closed").c_str(), 0755);
+  {
+    const conformance::AsNobody nobody;
+    EXPECT_THAT(list("", true).value(), ElementsAre("a.csv", "closed/b.csv", "d/c.csv"));
+  }
+  // What is asked for itself is not left out.
+  ::chmod(root_.c_str(), 0);
+  const conformance::AsNobody nobody;
+  EXPECT_EQ(list("", true).error().fault, Fault::refused);
 }
 
 TEST_F(List, stops_when_asked_to) {

@@ -40,11 +40,24 @@ class LocalStore final : public Store {
  public:
   Result<std::vector<ObjectInfo>> list(Context& context, const std::string& pattern, bool recursive,
                                        const KeepFolder& keep_folder) override {
-    if (recursive) {
+    bool waiting = false;
+    {
       std::lock_guard lock(mutex_);
-      recursive_.insert(pattern);
+      if (recursive) recursive_.insert(pattern);
+      waiting = watches_.contains(pattern);
     }
-    return list_files(context, pattern, recursive, keep_folder);
+    // Who comes again finds what may be read by then.
+    if (!waiting) return list_files(context, pattern, recursive, keep_folder);
+    std::vector<std::string> unreadable;
+    auto found = TRY(list_files(context, pattern, recursive, keep_folder, &unreadable));
+    std::lock_guard lock(mutex_);
+    auto& left_out = left_out_[{pattern, recursive}];
+    for (const auto& folder : unreadable) {
+      if (left_out.contains(folder)) continue;
+      context.log.warn("folder may not be read, what is in it is left out", {{"path", folder}});
+    }
+    left_out = {unreadable.begin(), unreadable.end()};
+    return found;
   }
 
   Result<Sample> sample(Context& context, const std::string& pattern, bool recursive) override {
@@ -139,6 +152,7 @@ class LocalStore final : public Store {
   std::mutex mutex_;
   std::set<std::string> recursive_;  // patterns that were listed recursively: wait_for_change() is not told
   std::map<std::string, std::shared_ptr<Watch>> watches_;
+  std::map<std::pair<std::string, bool>, std::set<std::string>> left_out_;  // folders, by what list() was asked
 };
 
 Result<std::unique_ptr<Store>> create_local_store(const Location& location, const OptionValues&) {

@@ -77,13 +77,23 @@ struct Found {
   bool complete = true;
 };
 
+// How far a walk goes.
+struct Extent {
+  size_t enough = SIZE_MAX;                        // files
+  std::vector<std::string>* unreadable = nullptr;  // takes the folders that may not be read; null: they are an error
+};
+
 // One walk over the folders that the pattern can match.
 class Walk {
  public:
   using States = GlobStates;
 
-  Walk(const Context& context, const Glob& glob, const KeepFolder& keep_folder, size_t enough)
-      : context_(context), glob_(glob), keep_folder_(keep_folder), enough_(enough) {}
+  Walk(const Context& context, const Glob& glob, const KeepFolder& keep_folder, const Extent& extent)
+      : context_(context),
+        glob_(glob),
+        keep_folder_(keep_folder),
+        enough_(extent.enough),
+        unreadable_(extent.unreadable) {}
 
   Result<Found> run() {
     pending_.push_back({glob_.root, start_of(glob_)});
@@ -126,21 +136,37 @@ class Walk {
     struct stat own = {};
     if (::stat(folder.path.c_str(), &own) != 0) {
       if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return {};
-      return path_error(errno, "list the folder", folder.path);
+      auto error = path_error(errno, "list the folder", folder.path);
+      if (leave_out(folder.path)) return {};
+      return error;
     }
     drop_seen(own, folder.states);
     if (folder.states.empty()) return {};
     OpenFolder opened;
-    auto entries = TRY(read_folder(folder.path, &opened));
+    auto read = read_folder(folder.path, &opened);
+    if (!read.ok() && leave_out(folder.path)) return {};
+    const auto entries = TRY(std::move(read));
     if (!entries) return {};
     for (auto& entry : *entries) {
       if (owner_of(entry.name)) continue;
       auto [next, wanted] = follow(glob_, folder.states, entry.name);
       if (!wanted && next.empty()) continue;
       if (!wanted && entry.type != DT_DIR && entry.type != DT_LNK && entry.type != DT_UNKNOWN) continue;
-      TRY(take(::dirfd(opened.get()), entry, join(folder.path, entry.name), std::move(next), wanted));
+      auto taken = take(::dirfd(opened.get()), entry, join(folder.path, entry.name), std::move(next), wanted);
+      if (taken.ok()) continue;
+      // A folder whose names may be read and nothing else.
+      if (leave_out(folder.path)) break;
+      return taken;
     }
     return {};
+  }
+
+  // Whether this folder may not be read, and may be left out.
+  bool leave_out(const std::string& folder) {
+    if (unreadable_ == nullptr || folder == glob_.root) return false;
+    if (::faccessat(AT_FDCWD, folder.c_str(), R_OK | X_OK, AT_EACCESS) == 0 || errno != EACCES) return false;
+    unreadable_->push_back(folder);
+    return true;
   }
 
   Result<void> take(int folder, const Entry& entry, std::string path, States next, bool wanted) {
@@ -171,32 +197,33 @@ class Walk {
   std::deque<Folder> pending_;
   std::deque<Folder> linked_;
   const size_t enough_;
+  std::vector<std::string>* const unreadable_;
   std::map<std::pair<dev_t, ino_t>, std::set<std::string>> visited_;
   Found found_;
 };
 
 Result<Found> list_folder(const Context& context, std::string folder, bool recursive, const KeepFolder& keep_folder,
-                          size_t enough) {
+                          const Extent& extent) {
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
   Glob glob{std::move(folder), {{{recursive ? "**" : "*"}}}};
-  return Walk(context, glob, keep_folder, enough).run();
+  return Walk(context, glob, keep_folder, extent).run();
 }
 
 Result<Found> find_files(const Context& context, const std::string& pattern, bool recursive,
-                         const KeepFolder& keep_folder, size_t enough) {
+                         const KeepFolder& keep_folder, const Extent& extent) {
   struct stat status = {};
   bool exists = ::stat(pattern.c_str(), &status) == 0;
   if (!exists && !has_wildcard(pattern)) {
     if (errno == ENOENT || errno == ENOTDIR) return user_error("{} does not exist", pattern);
     return path_error(errno, "read", pattern);
   }
-  if (exists && S_ISDIR(status.st_mode)) return list_folder(context, pattern, recursive, keep_folder, enough);
+  if (exists && S_ISDIR(status.st_mode)) return list_folder(context, pattern, recursive, keep_folder, extent);
   if (exists && !S_ISREG(status.st_mode)) return user_error("{} is neither a file nor a folder", pattern);
   if (!has_wildcard(pattern)) return Found{{describe(pattern, status)}, {}, true};
 
   auto glob = TRY(parse_glob(pattern));
   if (recursive) make_recursive(glob);
-  auto found = TRY(Walk(context, glob, keep_folder, enough).run());
+  auto found = TRY(Walk(context, glob, keep_folder, extent).run());
   // A file may bear the pattern's very text as its name: a[1].json matches the pattern a1.json only.
   auto& objects = found.objects;
   bool listed =
@@ -213,13 +240,13 @@ Result<Found> find_files(const Context& context, const std::string& pattern, boo
 }  // namespace
 
 Result<std::vector<ObjectInfo>> list_files(const Context& context, const std::string& pattern, bool recursive,
-                                           const KeepFolder& keep_folder) {
-  return TRY(find_files(context, pattern, recursive, keep_folder, SIZE_MAX)).objects;
+                                           const KeepFolder& keep_folder, std::vector<std::string>* unreadable) {
+  return TRY(find_files(context, pattern, recursive, keep_folder, {.unreadable = unreadable})).objects;
 }
 
 Result<Store::Sample> sample_files(const Context& context, const std::string& pattern, bool recursive) {
   constexpr size_t kEnough = 4000;
-  auto found = TRY(find_files(context, pattern, recursive, {}, kEnough));
+  auto found = TRY(find_files(context, pattern, recursive, {}, {.enough = kEnough}));
   return Store::Sample{std::move(found.objects), std::move(found.folders), found.complete};
 }
 

@@ -15,9 +15,11 @@ using KeepFolder = std::function<bool(const std::string&)>;
 // See Store::list. A pattern that is the path of a folder means the files in it (with `recursive`: below it); with
 // wildcards, `recursive` lets the last component match at any depth and takes all files below a folder that it matches.
 // Symbolic links are followed, but a folder is read once: loops and doubles end there, and of two ways to a folder the
-// one without links gives its files their paths.
+// one without links gives its files their paths. With `unreadable`, folders below the literal part of the pattern
+// that may not be read are left out and named there.
 Result<std::vector<ObjectInfo>> list_files(const Context& context, const std::string& pattern, bool recursive,
-                                           const KeepFolder& keep_folder);
+                                           const KeepFolder& keep_folder,
+                                           std::vector<std::string>* unreadable = nullptr);
 
 // See Store::sample: the walk ends once it has found enough.
 Result<Store::Sample> sample_files(const Context& context, const std::string& pattern, bool recursive);
