@@ -94,7 +94,8 @@ Result<bool> FileReader::open_next(Context& context) {
     prefetch(context);
     current_ = std::move(items_.front());
     items_.pop_front();
-    auto opened = open_input(context, *current_);
+    auto opened =
+        current_->flaw.has_value() ? Result<void>(*std::move(current_->flaw)) : open_input(context, *current_);
     if (opened.ok()) return true;
     TRY(give_up_current(context, std::move(opened).error()));
   }

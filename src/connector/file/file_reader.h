@@ -30,6 +30,7 @@ using Extras = std::shared_ptr<const std::vector<std::shared_ptr<arrow::Scalar>>
 struct ReadItem {
   Work work;
   Extras extras;
+  std::optional<Error> flaw = std::nullopt;  // why it cannot be read whatever is in it: dealt with like bad content
 };
 
 class FileReader final : public Reader {

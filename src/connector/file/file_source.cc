@@ -188,7 +188,15 @@ Result<bool> FileSource::is_splittable(Context& context, const ObjectInfo& objec
 }
 
 Result<void> FileSource::add_work(Context& context, Work work, SplitEvents& events) {
-  auto extras = TRY(extras_of(work.object.path));
+  auto found = extras_of(work.object.path);
+  if (!found.ok() && watch_ && found.error().fault == Fault::user) {
+    const SplitId id = work.id;
+    add_split(std::move(work), nullptr, events);
+    std::lock_guard lock(mutex_);
+    items_.at(id).flaw = std::move(found).error();
+    return {};
+  }
+  auto extras = TRY(std::move(found));
   auto traits = endpoint_.format->traits();
   int64_t piece = endpoint_.options.bytes("split_bytes");
   int64_t end = std::min(work.position.end, work.object.bytes);

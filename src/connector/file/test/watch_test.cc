@@ -29,7 +29,7 @@ class FileWatch : public Files {
   }
   void restart() {
     source_ = value_of(source(name_, options_));
-    value_of(source_->plan(context_, {}));
+    value_of(source_->plan(context_, request_));
     expect_ok(source_->start(context_, delivered_.positions));
   }
   // The values of n delivered since the last look.
@@ -60,6 +60,7 @@ class FileWatch : public Files {
 
   std::string name_;
   Options options_;
+  ReadRequest request_;
   std::unique_ptr<Source> source_;
   Delivered delivered_;
 };
@@ -365,6 +366,31 @@ TEST_F(FileWatch, FilesThatTheSampleLeftOutAreLookedAtForNewColumns) {
   ignoring["on_schema_change"] = "ignore";
   start("in/", ignoring);
   EXPECT_THAT(look(), ElementsAre("1", "2")) << "the schema never changes then, and what it lacks is not read";
+}
+
+// Not tried again for ever: the path of a file stays what it is.
+TEST_F(FileWatch, APartitionValueOfAnotherTypeIsBadContent) {
+  put("lake/day=1/a.json", line(1));
+  request_.collect_rejects = true;
+  start("lake/");
+  EXPECT_THAT(look(), ElementsAre("1"));
+  const auto path = put("lake/day=first/b.json", line(2));
+  put("lake/day=2/c.json", line(3));
+  EXPECT_THAT(look(), ElementsAre("3"));
+  EXPECT_THAT(delivered_.rejects, IsEmpty()) << "it may be renamed yet";
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::minutes(1);
+  std::filesystem::last_write_time(path, long_ago);
+  EXPECT_THAT(look(), IsEmpty());
+  ASSERT_EQ(delivered_.rejects.size(), 1U);
+  EXPECT_EQ(delivered_.rejects[0].payload, path);
+  EXPECT_THAT(delivered_.rejects[0].reason, HasSubstr("first"));
+  // Where rejects are not wanted it ends the pipeline.
+  request_.collect_rejects = false;
+  value_of(source_->plan(context_, request_));
+  expect_ok(source_->start(context_, delivered_.positions));
+  EXPECT_THAT(look(), IsEmpty());
+  std::filesystem::last_write_time(put("lake/day=second/d.json", line(4)), long_ago);
+  expect_error(try_look(), Fault::user, "second");
 }
 
 TEST_F(FileWatch, WaitsWithoutBusyLoopAndStopsInTime) {
