@@ -41,8 +41,8 @@ Result<void> idle(Context& context, RunShared& shared, Outlet& outlet) {
 // A writer that wants the cut is full, and the cut comes only when the epoch before is committed: reading on meanwhile
 // would fill the memory when the source is faster than the sink's commit.
 void await_cut(Context& context, const RunShared& shared, const Outlet& outlet, Epoch epoch) {
-  // Rows of one moment are one epoch, however full the writers are.
-  if (shared.source.traits().one_snapshot) return;
+  // Rows of one moment are one epoch, however full the writers are; whether they are is known when they come.
+  if (shared.one_epoch || shared.source.traits().one_snapshot) return;
   while (outlet.wants_cut() && !shared.gate.closed() && !shared.gate.cut_wanted(epoch)) {
     if (!context.clock.sleep(Millis(1), context.stop)) return;
   }

@@ -39,6 +39,7 @@ struct RunShared {
   TablePlans* tables = nullptr;       // null: rows go on as they are (into a query), and no change can be followed
   enum class OnTruncate { refuse, ignore, follow };
   OnTruncate on_truncate = OnTruncate::refuse;
+  bool one_epoch = false;  // nothing is cut before all is read, whoever asks
 
   // What was read is finished, nothing more is read.
   [[nodiscard]] bool stopping() const { return draining || gate.breaking(); }

@@ -106,6 +106,7 @@ Result<void> Stretch::start_rows(Context& context) {
   feed.shared.on_truncate = pipeline_.options_.ignore_truncate   ? RunShared::OnTruncate::ignore
                             : pipeline_.sink_->traits().truncate ? RunShared::OnTruncate::follow
                                                                  : RunShared::OnTruncate::refuse;
+  feed.shared.one_epoch = is_one_epoch();
   const Epoch first_epoch = shared_.next_epoch;
   if (single_writer) {
     feed.channel = std::make_unique<OrderedChannel>(kChannelBytes);
