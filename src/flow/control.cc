@@ -1,5 +1,6 @@
 // Stretch's controller: when an epoch is cut, and that one commits while the next is being written.
 #include "flow/stretch.h"
+#include "port/replaces.h"
 
 namespace sluice {
 
@@ -13,7 +14,18 @@ bool Stretch::reading_done() const {
 bool Stretch::is_one_epoch() const {
   const SinkTraits traits = pipeline_.sink_->traits();
   return pipeline_.plan_.query != nullptr || pipeline_.source().traits().one_snapshot ||
-         (traits.single_writer && traits.decision == Decision::journal);
+         (traits.single_writer && traits.decision == Decision::journal) || (replaces() && !delivered_before());
+}
+
+// Does what is there go once all that is new is complete? A stream never is: its first epoch replaces.
+bool Stretch::replaces() const {
+  const auto* sink = dynamic_cast<const Replaces*>(pipeline_.sink_.get());
+  return sink != nullptr && sink->replaces() && pipeline_.plan_.kind != PipelineKind::stream;
+}
+
+bool Stretch::delivered_before() const {
+  const PipelineRecord& before = shared_.tenure.record();
+  return before.last_epoch > 0 || !before.intents.empty() || !shared_.order.durable().empty();
 }
 
 // Has a drain or a break ended the reading before everything was read? (A query sees to that by itself.)
@@ -23,10 +35,16 @@ bool Stretch::cut_short() const {
          feed.shared.rows_left > 0;
 }
 
+Error Stretch::interrupted() const {
+  return refused("{} gets one epoch's rows of one schema, and the source changed meanwhile; {}",
+                 pipeline_.plan_.sink.has_value() ? pipeline_.plan_.sink->text : "the output",
+                 replaces() ? "empty the folder yourself and append to it" : "write a folder");
+}
+
 // Is the epoch that is being written to be cut now?
 bool Stretch::cut_due(Context& context, SteadyTime began) const {
   const PipelineOptions& options = pipeline_.options_;
-  if (is_one_epoch()) return false;
+  if (one_epoch_) return false;
   const Millis age_max =
       options.epoch_age.value_or(pipeline_.plan_.kind == PipelineKind::stream ? Millis(10'000) : Millis(600'000));
   const auto state = gate_.state();
@@ -79,12 +97,8 @@ Result<void> Stretch::control(Context& context) {
       const bool last = reading_done();
       if (!last && !gate_.state().pending) began = context.clock.steady();
       if (!last && !cut_due(context, began)) continue;
-      // An exact file is whole or not there: what was read of it so far is read again by the next run.
-      if (last && is_one_epoch() && cut_short()) {
-        if (!gate_.breaking()) return cancelled();
-        return refused("{} holds one epoch's rows of one schema, and the source changed meanwhile; write a folder",
-                       pipeline_.plan_.sink.has_value() ? pipeline_.plan_.sink->text : "the output");
-      }
+      // What is one epoch is whole or not there: what was read of it so far is read again by the next run.
+      if (last && one_epoch_ && cut_short()) return gate_.breaking() ? interrupted() : cancelled();
       began = context.clock.steady();
       auto data = cut(context, shared_.next_epoch++);
       if (!data.ok()) {

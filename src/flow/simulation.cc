@@ -1,5 +1,7 @@
 #include "flow/simulation.h"
 
+#include "port/replaces.h"
+
 namespace sluice::simulation {
 namespace {
 
@@ -184,7 +186,7 @@ class SpoolCommitter final : public Committer {
   Generation generation_ = 0;
 };
 
-class SpoolSink final : public Sink {
+class SpoolSink final : public Sink, public Replaces {
  public:
   SpoolSink(World& world, Decision decision, bool dead) : world_(world), decision_(decision), dead_(dead) {}
 
@@ -194,6 +196,7 @@ class SpoolSink final : public Sink {
     traits.single_writer = world_.single_writer && !dead_;
     return traits;
   }
+  [[nodiscard]] bool replaces() const override { return world_.replaces && !dead_; }
   Result<void> validate_schema(Context&, const arrow::Schema&) override { return {}; }
   Result<void> probe(Context&) override { return {}; }
   Result<void> open(Context&, const arrow::Schema&, bool) override { return {}; }

@@ -43,6 +43,7 @@ struct World {
 
   // The sink's shape.
   bool single_writer = false;
+  bool replaces = false;
   Millis commit_takes{0};
   std::atomic<size_t> held_max{0};  // rows that a writer held at most in one epoch
   std::atomic<bool> committing{false};

@@ -198,6 +198,31 @@ TEST(PipelineTest, AStoppedRunIntoOneFileShowsNothingAndTheNextOneShowsAll) {
   simulation.expect_each_row_once();
 }
 
+TEST(PipelineTest, ASinkThatReplacesGetsOneEpochWhateverItsWritersAskFor) {
+  World world;
+  world.replaces = true;
+  Simulation simulation(world, Decision::journal, false);
+  auto summary = simulation.run(2, 1);
+  ASSERT_TRUE(summary.ok()) << summary.error().message();
+  EXPECT_EQ(summary->epochs, 1);
+  simulation.expect_each_row_once();
+  world.rows_per_split *= 2;  // what is new later is added in as many epochs as are due
+  auto again = simulation.run(2, 1);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_GT(again->epochs, 1);
+}
+
+TEST(PipelineTest, ASinkThatReplacesGetsNothingWhenTheRunIsStoppedOnTheWay) {
+  World world;
+  world.replaces = true;
+  world.drain_after = 10;
+  Simulation simulation(world, Decision::journal, false);
+  auto stopped = simulation.run(2, 1);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().fault, Fault::cancelled);
+  EXPECT_TRUE(world.visible.empty());
+}
+
 TEST(LaneTest, ADrainedLanePassesItsTurnToTheLanesThatAreAhead) {
   World world;
   auto source = make_source(world);

@@ -24,6 +24,13 @@ Result<std::optional<Break>> Stretch::run(Context& outer, const Positions& durab
   Source& source = *pipeline_.inputs_[0].source;
   TRY(source.start(context, durable).while_doing("resuming the source"));
   TRY(source.settle(context, durable).while_doing("telling the source what is delivered"));
+  // What an unnamed statement puts in the place of something else is complete once it is decided. There may be more to
+  // read by now, such as the files that it wrote where it reads.
+  if (!pipeline_.plan_.named && replaces() && delivered_before()) {
+    shared_.nothing_new = true;
+    return std::optional<Break>();
+  }
+  one_epoch_ = is_one_epoch();
   auto result = pipeline_.plan_.query != nullptr ? start_query(context) : start_rows(context);
   if (result.ok()) {
     spawn(
@@ -106,7 +113,7 @@ Result<void> Stretch::start_rows(Context& context) {
   feed.shared.on_truncate = pipeline_.options_.ignore_truncate   ? RunShared::OnTruncate::ignore
                             : pipeline_.sink_->traits().truncate ? RunShared::OnTruncate::follow
                                                                  : RunShared::OnTruncate::refuse;
-  feed.shared.one_epoch = is_one_epoch();
+  feed.shared.one_epoch = one_epoch_;
   const Epoch first_epoch = shared_.next_epoch;
   if (single_writer) {
     feed.channel = std::make_unique<OrderedChannel>(kChannelBytes);

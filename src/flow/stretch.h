@@ -68,7 +68,10 @@ class Stretch {
   // The controller (control.cc).
   Result<void> control(Context& context);
   [[nodiscard]] bool is_one_epoch() const;
+  [[nodiscard]] bool replaces() const;
+  [[nodiscard]] bool delivered_before() const;
   [[nodiscard]] bool cut_short() const;
+  [[nodiscard]] Error interrupted() const;
   [[nodiscard]] bool cut_due(Context& context, SteadyTime began) const;
   Result<EpochData> cut(Context& context, Epoch epoch);
   [[nodiscard]] bool reading_done() const;
@@ -78,7 +81,8 @@ class Stretch {
   Pipeline& pipeline_;
   std::stop_source stop_;
   EpochGate gate_;
-  std::list<Feed> feeds_;  // the driving input first
+  bool one_epoch_ = false;  // asked once: commits change what it depends on
+  std::list<Feed> feeds_;   // the driving input first
   std::vector<std::jthread> threads_;
 };
 

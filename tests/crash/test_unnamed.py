@@ -75,6 +75,33 @@ def test_a_killed_cp_delivers_every_row_once_when_started_again(tmp_path, sluice
     record_property("summary", killed_everywhere(tmp_path, sluice, name, lambda folder: command, read_back))
 
 
+def test_a_killed_statement_that_replaces_a_folder_leaves_the_old_rows_or_the_new_ones(tmp_path, sluice, record_property):
+    def command(folder):
+        (folder / "out").mkdir()
+        (folder / "out/old.csv").write_text("id\n-1\n")
+        for part in range(30):
+            (folder / f"in/{part}.csv").write_text("id\n" + "".join(f"{i}\n" for i in range(part, ROWS, 30)))
+        source = FILE[0].replace("'in/*.csv'", "'in/*.csv', rate_limit := '1000 rows/s'")
+        return ["run", "-e", f"INSERT INTO file('out/', format := 'csv', if_exists := 'replace') WITH (epoch_rows := 1, lanes := 1) {source}"]
+
+    def seen(folder):
+        return ids_in_csv(*(path for path in (folder / "out").rglob("*.csv") if not path.name.startswith(".")))
+
+    def judge(folder):
+        assert -1 in seen(folder) or sorted(seen(folder)) == list(range(ROWS))
+
+    record_property("summary", killed_everywhere(tmp_path, sluice, "folder, replace", command, seen, after_kill=judge))
+
+
+def test_a_killed_statement_that_rewrites_its_own_folder_does_so_once(tmp_path, sluice, record_property):
+    sql = "INSERT INTO file('in/', format := 'csv', if_exists := 'replace') WITH (epoch_rows := 1, lanes := 2) SELECT id FROM file('in/')"
+
+    def read_back(folder):
+        return ids_in_csv(*(folder / "in").rglob("*.csv"))
+
+    record_property("summary", killed_everywhere(tmp_path, sluice, "own folder", lambda folder: ["run", "-e", sql], read_back))
+
+
 @pytest.mark.parametrize("target", ["out.csv", "out/"], ids=["exact object", "folder"])
 def test_a_killed_statement_that_replaces_objects_delivers_every_row_once(
     tmp_path, sluice, gateway_bucket, record_property, target
@@ -109,7 +136,7 @@ def test_a_killed_statement_into_postgresql_delivers_every_row_once(tmp_path, sl
     record_property("summary", killed_everywhere(tmp_path, sluice, name, sql, ids))
 
 
-def killed_everywhere(tmp_path, sluice, name, command_of, read_back, env={}):
+def killed_everywhere(tmp_path, sluice, name, command_of, read_back, env={}, after_kill=lambda folder: None):
     """Returns what is to be recorded. command_of(folder): called once for each folder."""
 
     def begin(name):
@@ -129,6 +156,7 @@ def killed_everywhere(tmp_path, sluice, name, command_of, read_back, env={}):
             assert first.returncode in (0, -signal.SIGKILL), first.stderr
             if first.returncode != 0:
                 kills += 1
+                after_kill(folder)
                 sluice(*command, env=env)
             seen = collections.Counter(read_back(folder))
             assert set(seen) <= set(range(ROWS)), f"{point}:{visit}"

@@ -231,3 +231,50 @@ def test_files_that_hold_one_array_are_json_to_anybody(sluice):
     assert sluice("run", "--output", "csv", "-e", back).stdout == f"n,s\n1050,{sum(range(1050))}\n"
     sluice.sql(sql.format("none.json", "") + " WHERE id < 0")
     assert json.loads((sluice.folder / "none.json").read_text()) == []
+
+
+REPLACE = ("INSERT INTO file('{}/', if_exists := 'replace') WITH (lanes := 1, epoch_rows := 1) "
+           "SELECT id FROM file('{}', columns := 'id BIGINT'{})")
+
+
+def test_a_folder_keeps_its_old_files_until_the_new_ones_are_complete(sluice):
+    """Also where epochs would be small: a bad row behind many good ones leaves what was there, and nothing else."""
+    ndjson(sluice.folder / "out/old.jsonl", [9])
+    ndjson(sluice.folder / "in/a.jsonl", range(20_000))
+    append(sluice.folder / "in/a.jsonl", '{"id": oops}\n')
+    sql = REPLACE.format("out", "in/", ", rate_limit := '40000 rows/s'")
+    assert "a.jsonl:20001" in sluice.fails("run", "-e", sql)
+    assert files(sluice.folder / "out") == ["old.jsonl"]
+    assert ids(sluice.folder / "out") == [9]
+    ndjson(sluice.folder / "in/a.jsonl", range(20_000))
+    sluice.sql(sql)
+    assert ids(sluice.folder / "out") == list(range(20_000))
+
+
+def test_a_folder_that_is_being_replaced_is_left_alone_when_somebody_stops_it(sluice, start):
+    ndjson(sluice.folder / "out/old.jsonl", [9])
+    ndjson(sluice.folder / "in/a.jsonl", range(5_000))
+    running = start("run", "-e", REPLACE.format("out", "in/", ", rate_limit := '1000 rows/s'"))
+    running.waits_until(lambda: leftovers(sluice.folder / "out") != [], "the first hidden file")
+    running.waits_until(running.listens, "it to listen for signals")
+    running.signal()
+    running.end()
+    assert files(sluice.folder / "out") == ["old.jsonl"]
+    sluice.sql(REPLACE.format("out", "in/", ""))
+    assert ids(sluice.folder / "out") == list(range(5_000))
+
+
+def test_a_folder_can_be_rewritten_from_its_own_files(sluice):
+    for part in range(8):
+        ndjson(sluice.folder / f"lake/{part}.jsonl", range(part * 1000, part * 1000 + 1000))
+    sluice.sql(REPLACE.format("lake", "lake/", ", rate_limit := '8000 rows/s'"))
+    assert ids(sluice.folder / "lake") == list(range(8000))
+    assert not (sluice.folder / "lake/0.jsonl").exists()
+
+
+def test_a_folder_that_is_replaced_may_have_files_closed_by_age(sluice):
+    """They wait, closed, for the others: nobody waits for an epoch that is not to come."""
+    ndjson(sluice.folder / "in/a.jsonl", range(2_000))
+    sluice.sql(REPLACE.format("out", "in/", ", rate_limit := '1000 rows/s'").replace("'replace'", "'replace', rotate_age := '50ms'"))
+    assert len(files(sluice.folder / "out")) > 1
+    assert ids(sluice.folder / "out") == list(range(2_000))

@@ -125,6 +125,7 @@ Result<std::unique_ptr<Sink>> FileSink::create(const Registry& registry, const C
     }
     if (options.text("if_exists") == "replace") target.if_exists = IfExists::replace;
   }
+  target.replaces = !target.exact && options.has("if_exists") && options.text("if_exists") == "replace";
   auto targets = TRY(Targets::create(std::move(target)));  // not inside new: a TRY that returns there leaks
   return std::unique_ptr<Sink>(new FileSink(std::move(targets)));
 }
@@ -134,7 +135,8 @@ SinkTraits FileSink::traits() const {
   traits.decision = Decision::journal;
   traits.single_writer = common_.exact;
   traits.many_tables = targets_->several();
-  traits.several_processes = !common_.exact;
+  // A process that joins could take for old what another one has just delivered.
+  traits.several_processes = !common_.exact && !common_.replaces;
   return traits;
 }
 

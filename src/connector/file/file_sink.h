@@ -8,15 +8,17 @@
 #include <mutex>
 
 #include "connector/file/targets.h"
+#include "port/replaces.h"
 #include "port/sink.h"
 
 namespace sluice::file {
 
-class FileSink final : public Sink {
+class FileSink final : public Sink, public Replaces {
  public:
   static Result<std::unique_ptr<Sink>> create(const Registry& registry, const ConnectorRequest& request);
 
   [[nodiscard]] SinkTraits traits() const override;
+  [[nodiscard]] bool replaces() const override { return common_.replaces; }
   Result<void> validate_schema(Context& context, const arrow::Schema& schema) override;
   Result<void> probe(Context& context) override;
   Result<void> open(Context& context, const arrow::Schema& schema, bool resumed) override;

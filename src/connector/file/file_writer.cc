@@ -13,6 +13,7 @@ namespace sluice::file {
 namespace {
 
 constexpr int64_t kBufferShare = 4;
+constexpr int64_t kWorthClosing = 16;  // a part of that share
 
 }  // namespace
 
@@ -118,6 +119,11 @@ Result<WriteAck> FileWriter::write(Context& context, const Rows& rows) {
     if (file_->rows() >= target_.rotation.rows || file_->bytes() >= target_.rotation.bytes) TRY(close(context));
   }
   ack.wants_cut = TRY(tick(context)).wants_cut || crowded(context);
+  if (ack.wants_cut && target_.replaces && file_ != nullptr &&
+      buffered_ > context.memory.limit() / kBufferShare / kWorthClosing) {
+    TRY(close(context));  // no cut may come that does it
+    (void)crowded(context);
+  }
   return ack;
 }
 

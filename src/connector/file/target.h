@@ -39,7 +39,8 @@ struct Target {
   Rotation rotation;
   size_t max_open_files = 64;
   IfExists if_exists = IfExists::fail;
-  // `if_exists := replace` in a folder: what the first commit removes. Taken once, by whichever lane comes first.
+  bool replaces = false;  // a folder, by `if_exists`: its old files go once the new ones are complete
+  // What those are: what the first commit removes. Taken once, by whichever lane comes first.
   struct Replaced {
     std::mutex mutex;
     std::vector<std::string> paths;
