@@ -16,6 +16,11 @@ void EpochGate::hand_in(LanePart part) {
   changed_.notify_all();
 }
 
+void EpochGate::give_up(LanePart part) {
+  std::lock_guard lock(mutex_);
+  given_up_.push_back(std::move(part));
+}
+
 void EpochGate::fail(Error error) {
   {
     std::lock_guard lock(mutex_);
@@ -139,7 +144,9 @@ std::optional<std::vector<LanePart>> EpochGate::collect(Deadline deadline) {
 
 std::vector<LanePart> EpochGate::take_unfinished() {
   std::lock_guard lock(mutex_);
-  return std::exchange(parts_, {});
+  auto unfinished = std::exchange(parts_, {});
+  for (auto& part : std::exchange(given_up_, {})) unfinished.push_back(std::move(part));
+  return unfinished;
 }
 
 EpochGate::State EpochGate::state() const {

@@ -19,9 +19,10 @@ class EpochGate {
   // --- lanes ---
   [[nodiscard]] bool cut_wanted(Epoch held) const;  // the lane's current epoch is to be handed in
   void hand_in(LanePart part);
-  void fail(Error error);   // the first one wins
-  void ask_for_cut();       // a writer wants its files published
-  void note(bool pending);  // something of the current epoch is held
+  void give_up(LanePart part);  // what a lane had prepared of a part when it failed
+  void fail(Error error);       // the first one wins
+  void ask_for_cut();           // a writer wants its files published
+  void note(bool pending);      // something of the current epoch is held
   void note_rows(int64_t rows, int64_t bytes);
   [[nodiscard]] bool closed() const;  // nothing more will be asked
   // Reading is to stop for one of these: what was read before is cut and committed (or, with lost splits, dropped),
@@ -38,7 +39,7 @@ class EpochGate {
   void open_cut(Epoch epoch);  // lanes holding `epoch` hand it in
   // All parts of the open cut, or nullopt at the deadline or when a lane failed.
   std::optional<std::vector<LanePart>> collect(Deadline deadline);
-  std::vector<LanePart> take_unfinished();  // parts of a cut that will never be complete
+  std::vector<LanePart> take_unfinished();  // parts of a cut that will never be complete, and those given up
   struct State {
     bool pending = false;
     bool cut_asked = false;
@@ -60,6 +61,7 @@ class EpochGate {
   std::condition_variable changed_;
   Epoch cut_ = 0;  // epochs up to this one are to be handed in
   std::vector<LanePart> parts_;
+  std::vector<LanePart> given_up_;
   State state_;
   std::optional<Error> error_;
   std::optional<Break> break_;

@@ -48,6 +48,17 @@ void await_cut(Context& context, const RunShared& shared, const Outlet& outlet, 
   }
 }
 
+// Ends the epoch in this lane. What was prepared of it when that fails is discarded with the rest of the epoch.
+Result<void> hand_in(Context& context, EpochGate& gate, Outlet& outlet, Epoch epoch) {
+  auto part = outlet.prepare(context, epoch);
+  if (!part.ok()) {
+    gate.give_up(outlet.take_unfinished());
+    return std::move(part).error();
+  }
+  gate.hand_in(std::move(part).value());
+  return {};
+}
+
 }  // namespace
 
 std::vector<uint64_t> ReadingLane::held() const {
@@ -169,7 +180,7 @@ Result<void> ReadingLane::transform(Context& context, Rows& rows) {
 Result<void> run_writing_lane(Context& context, RunShared& shared, ReadingLane lane, Outlet outlet, Epoch first_epoch) {
   Epoch epoch = first_epoch;
   while (!shared.gate.closed()) {
-    if (shared.gate.cut_wanted(epoch)) shared.gate.hand_in(TRY(outlet.prepare(context, epoch++)));
+    if (shared.gate.cut_wanted(epoch)) TRY(hand_in(context, shared.gate, outlet, epoch++));
     auto step = TRY(lane.step(context, soon(context)));
     if (step.rows.has_value()) TRY(deliver(context, shared, outlet, std::move(*step.rows)));
     if (step.idle || step.bundle_ended) TRY(idle(context, shared, outlet));
@@ -200,7 +211,7 @@ Result<void> run_channel_writer(Context& context, RunShared& shared, OrderedChan
                                 Epoch first_epoch) {
   Epoch epoch = first_epoch;
   while (!shared.gate.closed()) {
-    if (shared.gate.cut_wanted(epoch)) shared.gate.hand_in(TRY(outlet.prepare(context, epoch++)));
+    if (shared.gate.cut_wanted(epoch)) TRY(hand_in(context, shared.gate, outlet, epoch++));
     auto rows = channel.pop(soon(context), context.stop);
     if (rows.has_value()) {
       TRY(deliver(context, shared, outlet, std::move(*rows)));

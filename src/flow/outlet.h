@@ -44,6 +44,8 @@ class Outlet {
   Result<void> deliver(Context& context, Rows rows);
   Result<void> tick(Context& context);
   Result<LanePart> prepare(Context& context, Epoch epoch);
+  // What prepare() had when it failed.
+  LanePart take_unfinished() { return std::exchange(part_, {}); }
 
   [[nodiscard]] bool pending() const { return !part_.upto.empty() || part_.rows > 0; }
   [[nodiscard]] bool wants_cut() const { return wants_cut_; }

@@ -114,7 +114,12 @@ Result<void> Stretch::query_thread(Context& context, Outlet outlet, Epoch epoch)
   gate_.ask_for_cut();
   while (!gate_.closed() && !gate_.cut_wanted(epoch)) context.clock.sleep(Millis(1), context.stop);
   if (!gate_.cut_wanted(epoch)) return {};
-  auto part = TRY(outlet.prepare(context, epoch));
+  auto prepared = outlet.prepare(context, epoch);
+  if (!prepared.ok()) {
+    gate_.give_up(outlet.take_unfinished());
+    return std::move(prepared).error();
+  }
+  auto part = std::move(prepared).value();
   // It names files and is no place in the source, unless that calls a split of its own the same.
   if (!streams.front()->upto().contains(origin.split)) part.upto.erase(origin.split);
   // Without positions a target that decides would not know afterwards that it has the answer.

@@ -96,6 +96,7 @@ class SpoolWriter final : public Writer {
     return ack;
   }
   Result<std::vector<Prepared>> prepare(Context&, Epoch) override {
+    if (dead_ && world_.dead_letters_fail) return refused("no room for dead letters");
     std::vector<Prepared> prepared;
     if (held_.empty()) return prepared;
     std::string name;

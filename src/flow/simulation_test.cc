@@ -160,6 +160,17 @@ TEST(PipelineTest, ABadRowWithoutDeadLettersStopsThePipelineAndNothingOfItsEpoch
   EXPECT_NE(result.error().what.find("bad"), std::string::npos) << result.error().what;
 }
 
+TEST(PipelineTest, WhatALaneHadPreparedWhenItFailedIsDiscarded) {
+  World world;
+  world.bad_every = 11;
+  world.dead_letters_fail = true;
+  Simulation simulation(world, Decision::journal, true);
+  auto result = simulation.run(2, 50);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().what.find("no room"), std::string::npos) << result.error().what;
+  EXPECT_TRUE(world.spool.empty());
+}
+
 TEST(PipelineTest, AnEpochIsWrittenWhileTheOneBeforeIsCommitted) {
   for (Decision decision : {Decision::journal, Decision::target}) {
     World world;

@@ -70,10 +70,13 @@ Result<Outcome> FileCommitter::resume(Context& context, std::span<const Prepared
 
 Result<void> FileCommitter::discard(Context& context, std::span<const Prepared> prepared) {
   auto& store = *endpoint_.store;
+  std::vector<std::string> tokens;
   for (const auto& part : prepared) {
     auto payload = TRY(parse_payload(part));
-    for (const auto& token : payload.publish) TRY(store.discard(context, token));
+    replaced_.add(std::move(payload.remove));  // the next epoch removes it
+    std::move(payload.publish.begin(), payload.publish.end(), std::back_inserter(tokens));
   }
+  for (const auto& token : tokens) TRY(store.discard(context, token));
   if (!prepared.empty()) return {};
   const std::string prefix = endpoint_.pipeline.empty() ? context.pipeline : endpoint_.pipeline;
   return store.sweep(context, root_, [&](const std::string& owner) {

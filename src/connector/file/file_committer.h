@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "connector/file/endpoint.h"
+#include "connector/file/target.h"
 #include "port/sink.h"
 
 namespace sluice::file {
@@ -12,7 +12,8 @@ namespace sluice::file {
 class FileCommitter final : public Committer {
  public:
   // Everything that was written lies at or below `root`. The sink outlives this.
-  FileCommitter(const Endpoint& endpoint, std::string root) : endpoint_(endpoint), root_(std::move(root)) {}
+  FileCommitter(const Endpoint& endpoint, std::string root, Replaced& replaced)
+      : endpoint_(endpoint), root_(std::move(root)), replaced_(replaced) {}
 
   Result<std::optional<Positions>> fence_and_load(Context& context, Generation generation) override;
   Result<std::optional<Positions>> join_and_load(Context& context, Generation generation,
@@ -25,6 +26,7 @@ class FileCommitter final : public Committer {
  private:
   const Endpoint& endpoint_;
   const std::string root_;
+  Replaced& replaced_;
   Generation generation_ = 0;
   std::vector<Generation> spared_;  // sorted
 };

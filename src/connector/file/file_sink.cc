@@ -220,8 +220,7 @@ Result<void> FileSink::open_target(Context& context, Target& target, const arrow
         "the folder {} is not empty ({} file{}); say if_exists := 'append' to write beside them, or 'replace'",
         target.path, paths.size(), paths.size() == 1 ? "" : "s");
   }
-  std::lock_guard lock(target.replaced->mutex);
-  target.replaced->paths = std::move(paths);
+  target.replaced->add(std::move(paths));
   return {};
 }
 
@@ -244,7 +243,10 @@ Result<std::unique_ptr<Writer>> FileSink::create_writer(Context& context, const 
     TRY(open_table(inner, table, schema, resumed_));
     return create_writer(inner, *TRY(targets_->of(table)), id);
   };
-  return std::unique_ptr<Writer>(std::make_unique<TablesWriter>(std::move(make)));
+  auto discard = [this](Context& inner, std::span<const Prepared> prepared) {
+    return FileCommitter(*common_.endpoint, targets_->root(), *common_.replaced).discard(inner, prepared);
+  };
+  return std::unique_ptr<Writer>(std::make_unique<TablesWriter>(std::move(make), std::move(discard)));
 }
 
 Result<std::unique_ptr<Writer>> FileSink::create_writer(Context& context, Target& target, const WriterId& id) const {
@@ -255,7 +257,8 @@ Result<std::unique_ptr<Writer>> FileSink::create_writer(Context& context, Target
 }
 
 Result<std::unique_ptr<Committer>> FileSink::create_committer(Context&) {
-  return std::unique_ptr<Committer>(std::make_unique<FileCommitter>(*common_.endpoint, targets_->root()));
+  return std::unique_ptr<Committer>(
+      std::make_unique<FileCommitter>(*common_.endpoint, targets_->root(), *common_.replaced));
 }
 
 Result<void> FileSink::drop(Context& context) {

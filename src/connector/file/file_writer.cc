@@ -27,13 +27,9 @@ FirstRow first_row_of(const Rows& rows) {
 }
 
 Result<std::vector<Prepared>> describe(Context& context, Target& target, std::vector<Finished> finished) {
-  std::vector<std::string> remove;
-  {
-    std::lock_guard lock(target.replaced->mutex);
-    remove = std::exchange(target.replaced->paths, {});
-  }
+  if (!finished.empty()) TRY(target.endpoint->store->sync(context));
+  auto remove = target.replaced->take();  // behind all that can fail
   if (finished.empty() && remove.empty()) return std::vector<Prepared>{};
-  TRY(target.endpoint->store->sync(context));
   Prepared prepared;
   auto tokens = nlohmann::json::array();
   for (auto& file : finished) {

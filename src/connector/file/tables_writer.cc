@@ -27,8 +27,15 @@ Result<WriteAck> TablesWriter::tick(Context& context) {
 Result<std::vector<Prepared>> TablesWriter::prepare(Context& context, Epoch epoch) {
   std::vector<Prepared> all;
   for (auto& [table, writer] : writers_) {
-    auto prepared = TRY(writer->prepare(context, epoch));
-    std::move(prepared.begin(), prepared.end(), std::back_inserter(all));
+    auto prepared = writer->prepare(context, epoch);
+    if (!prepared.ok()) {
+      auto discarded = all.empty() ? Result<void>() : discard_(context, all);
+      if (!discarded.ok()) {
+        context.log.warn("could not remove an undecided epoch", {{"error", discarded.error().message()}});
+      }
+      return std::move(prepared).error();
+    }
+    std::move(prepared->begin(), prepared->end(), std::back_inserter(all));
   }
   return all;
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 
 #include "port/sink.h"
 
@@ -14,7 +15,9 @@ class TablesWriter final : public Writer {
  public:
   using Make =
       std::function<Result<std::unique_ptr<Writer>>(Context&, const TableId& table, const arrow::Schema& schema)>;
-  explicit TablesWriter(Make make) : make_(std::move(make)) {}
+  // For what some tables had prepared when another one failed.
+  using Discard = std::function<Result<void>(Context&, std::span<const Prepared>)>;
+  TablesWriter(Make make, Discard discard) : make_(std::move(make)), discard_(std::move(discard)) {}
 
   Result<WriteAck> write(Context& context, const Rows& rows) override;
   Result<WriteAck> tick(Context& context) override;
@@ -22,6 +25,7 @@ class TablesWriter final : public Writer {
 
  private:
   const Make make_;
+  const Discard discard_;
   std::map<TableId, std::unique_ptr<Writer>> writers_;
 };
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "connector/file/endpoint.h"
@@ -26,6 +28,24 @@ struct Rotation {
   static constexpr Millis kNever = std::chrono::hours(24 * 365 * 100);
 };
 
+// The old files of all targets that are replaced: the next commit removes them, with whatever it publishes. Whichever
+// lane comes first takes them into its part of the epoch; they come back when that is discarded. Thread-safe.
+class Replaced {
+ public:
+  void add(std::vector<std::string> paths) {
+    std::lock_guard lock(mutex_);
+    std::move(paths.begin(), paths.end(), std::back_inserter(paths_));
+  }
+  std::vector<std::string> take() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(paths_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> paths_;
+};
+
 // Shared by the sink and its writers and committer.
 struct Target {
   std::shared_ptr<const Endpoint> endpoint;  // of all tables
@@ -40,11 +60,6 @@ struct Target {
   size_t max_open_files = 64;
   IfExists if_exists = IfExists::fail;
   bool replaces = false;  // a folder, by `if_exists`: its old files go once the new ones are complete
-  // What those are: what the first commit removes. Taken once, by whichever lane comes first.
-  struct Replaced {
-    std::mutex mutex;
-    std::vector<std::string> paths;
-  };
   std::shared_ptr<Replaced> replaced = std::make_shared<Replaced>();
   std::shared_ptr<Gathering> gathering;  // of the writers of partitions
   // What the open files of all tables hold in memory, where there may be several; else null.

@@ -74,7 +74,6 @@ Result<Target*> Targets::of(const TableId& table) {
   }
   Target target = pattern_;
   target.path = std::move(path);
-  target.replaced = std::make_shared<Target::Replaced>();
   target.gathering = std::make_shared<Gathering>();
   return &targets_.emplace(table, std::move(target)).first->second;
 }

@@ -166,6 +166,43 @@ TEST_F(FileWrite, AnUnnamedStatementMeetsExistingDataByIfExists) {
   expect_error(start("a.jsonl", {{"if_exists", "append"}}, true), Fault::user, "cannot be appended");
 }
 
+TEST_F(FileWrite, WhatIsToBeReplacedIsNotForgottenWhenAnEpochIsDiscarded) {
+  put("out/old.jsonl", "{}\n");
+  auto run = value_of(start("out/", {{"if_exists", "replace"}}, true));
+  value_of(run.writer->write(context_, rows(batch(0, 2))));
+  auto undecided = value_of(run.writer->prepare(context_, 1));
+  expect_ok(run.committer->discard(context_, undecided));
+  EXPECT_THAT(files_in("out"), ElementsAre("old.jsonl"));
+  run.writer = value_of(run.sink->create_writer(context_, {"battery", 0, 1}));
+  value_of(run.writer->write(context_, rows(batch(0, 2))));
+  expect_ok(publish(run));
+  EXPECT_THAT(files_in("out"), ElementsAre(MatchesRegex("battery-.*")));
+  value_of(run.writer->write(context_, rows(batch(2, 4), "2")));
+  expect_ok(publish(run));
+  EXPECT_THAT(files_in("out"), SizeIs(2)) << "what this statement delivered stays";
+}
+
+TEST_F(FileWrite, ATableThatHasNoRowsAnyMoreIsReplacedByNothing) {
+  put("out/a/old.jsonl", "{}\n");
+  put("out/b/old.jsonl", "{}\n");
+  auto run = value_of(start("out/{table}/", {{"if_exists", "replace"}}, true));
+  for (const char* table : {"a", "b"}) {
+    expect_ok(run.sink->open_table(context_, {"", table}, *batch(0, 0)->schema(), false));
+  }
+  value_of(run.writer->write(context_, of_table(rows(batch(0, 1)), {"", "a"})));
+  expect_ok(publish(run));
+  EXPECT_THAT(files_in("out"), ElementsAre(MatchesRegex("a/a-.*")));
+}
+
+TEST_F(FileWrite, WhatSomeTablesHadPreparedGoesWhenAnotherOneFails) {
+  auto run = value_of(start("out/{table}/", {}));
+  for (const char* table : {"a", "b"}) value_of(run.writer->write(context_, of_table(rows(batch(0, 1)), {"", table})));
+  std::filesystem::remove_all(folder_.file("out/b"));
+  EXPECT_FALSE(run.writer->prepare(context_, 1).ok());
+  run.writer.reset();
+  EXPECT_THAT(files_in("out"), IsEmpty());
+}
+
 TEST_F(FileWrite, ANamedPipelineAddsToItsFolder) {
   expect_ok(write_once("out/", {}, batch(0, 2)));
   auto run = value_of(start("out/", {}));
