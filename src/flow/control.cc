@@ -77,7 +77,7 @@ Result<EpochData> Stretch::cut(Context& context, Epoch epoch) {
 
 // Cuts and commits epochs until everything is read or a break stops the reading; one epoch commits while the next is
 // written.
-Result<void> Stretch::control(Context& context) {
+Result<void> Stretch::control(Context& context, Context& outer) {
   auto began = context.clock.steady();
   std::future<Result<void>> committing;
   auto outcome = [&]() -> Result<void> {
@@ -105,8 +105,8 @@ Result<void> Stretch::control(Context& context) {
         if (gate_.lost_splits()) return {};
         return std::move(data).error();
       }
-      committing = std::async(std::launch::async, [this, &context, moved = std::move(data).value()]() mutable {
-        return commit_epoch(context, std::move(moved));
+      committing = std::async(std::launch::async, [this, &outer, moved = std::move(data).value()]() mutable {
+        return commit_epoch(outer, std::move(moved));
       });
       if (last) return committing.get();
     }

@@ -20,7 +20,7 @@ class NumberReader final : public Reader {
     arrow::Int64Builder builder;
     for (int row = begin; row < end; ++row) {
       int64_t number = int64_t{to_int(split)} * world_.rows_per_split + row;
-      if (world_.bad_every > 0 && number % world_.bad_every == 0) {
+      if (number == world_.bad_row || (world_.bad_every > 0 && number % world_.bad_every == 0)) {
         rows.rejects.push_back({std::to_string(number), "bad", split, split});
       } else if (!builder.Append(number).ok()) {
         return bug("out of memory");
@@ -137,8 +137,9 @@ class SpoolCommitter final : public Committer {
                       const Positions& upto) override {
     if (world_.commit_takes.count() > 0) {
       world_.committing = true;
-      context.clock.sleep(world_.commit_takes, context.stop);
+      const bool slept = context.clock.sleep(world_.commit_takes, context.stop);
       world_.committing = false;
+      if (!slept) return cancelled();
     }
     if (decision_ == Decision::journal) return publish_each(prepared);
     return world_.durable([&]() -> Result<void> {

@@ -160,6 +160,22 @@ TEST(PipelineTest, ABadRowWithoutDeadLettersStopsThePipelineAndNothingOfItsEpoch
   EXPECT_NE(result.error().what.find("bad"), std::string::npos) << result.error().what;
 }
 
+TEST(PipelineTest, WhatWasReadBeforeABadRowIsDeliveredAlthoughTheRunEndsMeanwhile) {
+  for (Decision decision : {Decision::journal, Decision::target}) {
+    World world;
+    world.splits = 1;
+    world.bad_row = 30;  // read while the epoch before it is committed
+    world.commit_takes = Millis(400);
+    Simulation simulation(world, decision, false);
+    auto result = simulation.run(1, 7);
+    ASSERT_FALSE(result.ok());
+    EXPECT_NE(result.error().what.find("bad"), std::string::npos) << result.error().what;
+    EXPECT_FALSE(world.visible.empty());
+    EXPECT_TRUE(world.records["sim"].intents.empty());
+    EXPECT_EQ(world.records["sim"].rows_delivered, static_cast<int64_t>(world.visible.size()));
+  }
+}
+
 TEST(PipelineTest, WhatALaneHadPreparedWhenItFailedIsDiscarded) {
   World world;
   world.bad_every = 11;

@@ -35,7 +35,7 @@ Result<std::optional<Break>> Stretch::run(Context& outer, const Positions& durab
   if (result.ok()) {
     spawn(
         "keepalive", [this](Context& inner) { return keep(inner); }, context);
-    result = control(context);
+    result = control(context, outer);
   }
   end_threads();
   discard_unfinished(outer);

@@ -66,7 +66,8 @@ class Stretch {
   Result<void> keep(Context& context);
 
   // The controller (control.cc).
-  Result<void> control(Context& context);
+  // Commits in `outer`: what was read before a thread failed is delivered all the same.
+  Result<void> control(Context& context, Context& outer);
   [[nodiscard]] bool is_one_epoch() const;
   [[nodiscard]] bool replaces() const;
   [[nodiscard]] bool delivered_before() const;
