@@ -157,6 +157,17 @@ def test_cp_meets_existing_objects_by_if_exists(sluice, bucket):
     assert ids_in(bucket, "exact.jsonl") == [1, 2]
 
 
+def test_an_object_named_like_the_folder_is_not_what_is_replaced(sluice, s3_servers):
+    bucket = s3_servers("moto").make_bucket()  # the gateway keeps files, whose names cannot be both
+    bucket.put("data", "not ours")
+    bucket.put("data/old.jsonl", lines(9))
+    (sluice.folder / "a.jsonl").write_text(lines(1, 2))
+    assert "not empty (1 file)" in sluice.fails("cp", "a.jsonl", bucket.url("data/"), env=bucket.env)
+    sluice("cp", "a.jsonl", bucket.url("data/"), "--if-exists", "replace", env=bucket.env)
+    assert bucket.get("data") == b"not ours"
+    assert ids_in(bucket, "data/") == [1, 2]
+
+
 def test_dead_letters_go_to_a_bucket(sluice, bucket):
     bucket.put("in/a.jsonl", lines(1) + "{oops\n" + lines(2))
     dead = bucket.url("dead/")

@@ -75,7 +75,8 @@ Result<Layout> choose_layout(const Target& target) {
 // What stands where we want to write: files of ours or of others.
 Result<std::vector<std::string>> existing(Context& context, const Target& target) {
   std::vector<std::string> paths;
-  auto found = target.endpoint->store->list(context, target.path, true, {});
+  // Of a folder by its name with a slash: in a bucket an object of the bare name is another thing.
+  auto found = target.endpoint->store->list(context, target.path + (target.exact ? "" : "/"), true, {});
   if (!found.ok()) {
     if (found.error().fault == Fault::user) return paths;  // nothing there
     return std::move(found).error();

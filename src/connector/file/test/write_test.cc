@@ -194,6 +194,13 @@ TEST_F(FileWrite, ATableThatHasNoRowsAnyMoreIsReplacedByNothing) {
   EXPECT_THAT(files_in("out"), ElementsAre(MatchesRegex("a/a-.*")));
 }
 
+TEST_F(FileWrite, AFileOfTheNameOfAFolderIsNotWhatIsReplaced) {
+  put("out", "not ours");
+  auto run = value_of(start("out/", {{"if_exists", "replace"}}, true));
+  expect_error(run.writer->write(context_, rows(batch(0, 2))), Fault::refused, "out");
+  EXPECT_EQ(content("out"), "not ours");
+}
+
 TEST_F(FileWrite, WhatSomeTablesHadPreparedGoesWhenAnotherOneFails) {
   auto run = value_of(start("out/{table}/", {}));
   for (const char* table : {"a", "b"}) value_of(run.writer->write(context_, of_table(rows(batch(0, 1)), {"", table})));
