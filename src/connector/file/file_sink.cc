@@ -252,7 +252,7 @@ Result<std::unique_ptr<Writer>> FileSink::create_writer(Context& context, const 
 
 Result<std::unique_ptr<Writer>> FileSink::create_writer(Context& context, Target& target, const WriterId& id) const {
   if (target.partition_by.empty() && !target.layout.dated_by_record()) {
-    return std::unique_ptr<Writer>(std::make_unique<FileWriter>(target, id));
+    return std::unique_ptr<Writer>(std::make_unique<FileWriter>(context, target, id));
   }
   return PartitionedWriter::create(context, target, id);
 }

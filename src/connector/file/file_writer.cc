@@ -26,13 +26,23 @@ FirstRow first_row_of(const Rows& rows) {
   return {rows.progress.front().split, rows.progress.front().upto.token};
 }
 
-Result<std::vector<Prepared>> describe(Context& context, Target& target, std::vector<Finished> finished) {
-  if (!finished.empty()) TRY(target.endpoint->store->sync(context));
-  auto remove = target.replaced->take();  // behind all that can fail
-  if (finished.empty() && remove.empty()) return std::vector<Prepared>{};
+ClosedFiles::~ClosedFiles() {
+  context_.stop = {};
+  for (const auto& file : files_) {
+    auto discarded = target_.endpoint->store->discard(context_, file.token);
+    if (discarded.ok()) continue;
+    context_.log.warn("could not remove an undecided file", {{"error", discarded.error().message()}});
+    return;  // nor will the next one go
+  }
+}
+
+Result<std::vector<Prepared>> ClosedFiles::prepare(Context& context) {
+  if (!files_.empty()) TRY(target_.endpoint->store->sync(context));
+  auto remove = target_.replaced->take();
+  if (files_.empty() && remove.empty()) return std::vector<Prepared>{};
   Prepared prepared;
   auto tokens = nlohmann::json::array();
-  for (auto& file : finished) {
+  for (auto& file : std::exchange(files_, {})) {
     tokens.push_back(std::move(file.token));
     prepared.rows += file.rows;
     prepared.bytes += file.bytes;
@@ -47,8 +57,11 @@ Result<std::vector<Prepared>> describe(Context& context, Target& target, std::ve
   return std::vector<Prepared>{std::move(prepared)};
 }
 
-FileWriter::FileWriter(Target& target, const WriterId& id)
-    : target_(target), owner_(upload_owner(id.pipeline, id.generation)), names_(target, id.pipeline, id.lane) {}
+FileWriter::FileWriter(const Context& context, Target& target, const WriterId& id)
+    : target_(target),
+      owner_(upload_owner(id.pipeline, id.generation)),
+      names_(target, id.pipeline, id.lane),
+      closed_(context, target) {}
 
 FileWriter::~FileWriter() {
   if (target_.buffered != nullptr) *target_.buffered -= buffered_;
@@ -87,7 +100,7 @@ Result<void> FileWriter::open(Context& context, const SchemaPtr& schema, const s
 }
 
 Result<void> FileWriter::close(Context& context) {
-  finished_.push_back(TRY(file_->finish(context)));
+  closed_.add(TRY(file_->finish(context)));
   file_.reset();
   return {};
 }
@@ -144,7 +157,7 @@ Result<std::vector<Prepared>> FileWriter::prepare(Context& context, Epoch) {
   }
   if (file_ != nullptr) TRY(close(context));
   (void)crowded(context);  // it holds nothing any more
-  auto prepared = TRY(describe(context, target_, std::exchange(finished_, {})));
+  auto prepared = TRY(closed_.prepare(context));
   crash_point("file.prepare.after");
   return prepared;
 }

@@ -14,15 +14,31 @@ namespace sluice::file {
 // "<pipeline>/<generation>": whom an unfinished upload belongs to.
 std::string upload_owner(const std::string& pipeline, Generation generation);
 
-// What a lane hands to the committer, as the sink's own JSON.
-Result<std::vector<Prepared>> describe(Context& context, Target& target, std::vector<Finished> finished);
+// The files that a writer has closed of its epoch: unless the committer gets them, they are removed.
+class ClosedFiles {
+ public:
+  ClosedFiles(const Context& context, const Target& target) : context_(context), target_(target) {}
+  // Within moments, also when the pipeline is being stopped: what is left is swept, as behind a crash.
+  ~ClosedFiles();
+  ClosedFiles(const ClosedFiles&) = delete;
+  ClosedFiles& operator=(const ClosedFiles&) = delete;
+
+  void add(Finished file) { files_.push_back(std::move(file)); }
+  // What the lane hands to the committer, as the sink's own JSON.
+  Result<std::vector<Prepared>> prepare(Context& context);
+
+ private:
+  Context context_;
+  const Target& target_;
+  std::vector<Finished> files_;
+};
 
 // The rows of `rows` begin here.
 FirstRow first_row_of(const Rows& rows);
 
 class FileWriter final : public Writer {
  public:
-  FileWriter(Target& target, const WriterId& id);
+  FileWriter(const Context& context, Target& target, const WriterId& id);
   ~FileWriter() override;
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
@@ -46,7 +62,7 @@ class FileWriter final : public Writer {
   int64_t bucket_ = 0;  // the date folder of file_, by time of arrival
   SteadyTime opened_{};
   SteadyTime written_{};
-  std::vector<Finished> finished_;
+  ClosedFiles closed_;
   bool exact_written_ = false;
   int64_t buffered_ = 0;  // this writer's part of Target::buffered
 };

@@ -23,16 +23,17 @@ bool holds_dictionary(const arrow::DataType& type) {
 
 }  // namespace
 
-PartitionedWriter::PartitionedWriter(Target& target, const WriterId& id)
+PartitionedWriter::PartitionedWriter(const Context& context, Target& target, const WriterId& id)
     : target_(target),
       gathering_(target.gathering),
       lane_(id.lane),
       owner_(upload_owner(id.pipeline, id.generation)),
       names_(target, id.pipeline, id.lane),
-      seat_(*gathering_) {}
+      seat_(*gathering_),
+      closed_(context, target) {}
 
 Result<std::unique_ptr<Writer>> PartitionedWriter::create(Context& context, Target& target, const WriterId& id) {
-  std::unique_ptr<PartitionedWriter> writer(new PartitionedWriter(target, id));
+  std::unique_ptr<PartitionedWriter> writer(new PartitionedWriter(context, target, id));
   writer->buffer_bytes_max_ = std::clamp(context.memory.limit() / kBuffersShare, kBufferBytesMin, kBufferBytesMax);
   if (auto reserved = context.memory.try_reserve(writer->buffer_bytes_max_)) {
     writer->reserved_ = std::move(*reserved);
@@ -122,7 +123,7 @@ Result<void> PartitionedWriter::write_out(Context& context, PartitionId partitio
 Result<void> PartitionedWriter::finish(Context& context, PartitionId partition) {
   auto known = open_of_.find(partition);
   if (known == open_of_.end()) return {};
-  finished_.push_back(TRY(known->second->file->finish(context)));
+  closed_.add(TRY(known->second->file->finish(context)));
   open_.erase(known->second);
   open_of_.erase(known);
   return {};
@@ -175,7 +176,7 @@ Result<WriteAck> PartitionedWriter::tick(Context& context) {
 Result<std::vector<Prepared>> PartitionedWriter::prepare(Context& context, Epoch epoch) {
   crash_point("file.prepare.before");
   TRY(flush_together(context, epoch));
-  auto prepared = TRY(describe(context, target_, std::exchange(finished_, {})));
+  auto prepared = TRY(closed_.prepare(context));
   crash_point("file.prepare.after");
   return prepared;
 }

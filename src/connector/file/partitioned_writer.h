@@ -26,7 +26,7 @@ class PartitionedWriter final : public Writer {
   Result<std::vector<Prepared>> prepare(Context& context, Epoch epoch) override;
 
  private:
-  PartitionedWriter(Target& target, const WriterId& id);
+  PartitionedWriter(const Context& context, Target& target, const WriterId& id);
 
   // `partition` of the batch's segments as all lanes number them.
   void number_alike(Sorted& sorted);
@@ -63,7 +63,7 @@ class PartitionedWriter final : public Writer {
   std::string table_;
   SteadyTime began_{};
   SteadyTime written_{};
-  std::vector<Finished> finished_;
+  ClosedFiles closed_;
 };
 
 }  // namespace sluice::file

@@ -15,6 +15,8 @@ namespace sluice::s3 {
 namespace {
 
 constexpr size_t kInFlight = 16;
+// Of what a failed epoch had prepared: it may be while a pipeline is being stopped, and a sweep finds what is left.
+constexpr Millis kDiscardWithin{5000};
 
 Request request_of(const Token& token) {
   Request request;
@@ -164,7 +166,7 @@ Result<void> publish_tokens(Client& client, Context& context, std::span<const st
 
 Result<void> discard_token(Client& client, Context& context, const std::string& text) {
   auto token = TRY(parse_token(text));
-  if (!token.upload_id.empty()) TRY(abort_upload(client, context, token.address, token.upload_id));
+  if (!token.upload_id.empty()) TRY(abort_upload(client, context, token.address, token.upload_id, kDiscardWithin));
   crash_point("store.s3.discarding");
   return Spool::remove(token.spool);
 }

@@ -64,8 +64,10 @@ Result<void> look_again(Client& client, Context& context, const Spool& spool, co
 
 }  // namespace
 
-Result<void> abort_upload(Client& client, Context& context, const Address& address, const std::string& upload_id) {
+Result<void> abort_upload(Client& client, Context& context, const Address& address, const std::string& upload_id,
+                          Millis once_within) {
   Request request;
+  request.once_within = once_within;
   request.method = "DELETE";
   request.address = address;
   request.query = {{"uploadId", upload_id}};

@@ -10,7 +10,8 @@
 namespace sluice::s3 {
 
 // Fine when it is not there any more.
-Result<void> abort_upload(Client& client, Context& context, const Address& address, const std::string& upload_id);
+Result<void> abort_upload(Client& client, Context& context, const Address& address, const std::string& upload_id,
+                          Millis once_within = Millis(0));
 
 // Aborts the uploads of this key that no record in the spool names: the service began them, and its answer was lost.
 Result<void> abort_unrecorded(Client& client, Context& context, const Spool& spool, const Address& address);

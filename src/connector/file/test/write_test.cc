@@ -201,6 +201,26 @@ TEST_F(FileWrite, AFileOfTheNameOfAFolderIsNotWhatIsReplaced) {
   EXPECT_EQ(content("out"), "not ours");
 }
 
+TEST_F(FileWrite, FilesThatNobodyPublishesGoWithTheirWriter) {
+  auto rotated = value_of(start("out/", {{"rotate_rows", "1"}}));
+  value_of(rotated.writer->write(context_, rows(batch(0, 1), "1")));
+  value_of(rotated.writer->write(context_, rows(batch(1, 2), "2")));
+  EXPECT_THAT(files_in("out"), SizeIs(2));
+  rotated.writer.reset();
+  EXPECT_THAT(files_in("out"), IsEmpty());
+
+  conformance::TestContext small("battery", 16 << 20);
+  auto sink = value_of(this->sink("lake/", {{"partition_by", "key"}, {"max_open_files", "2"}}));
+  expect_ok(sink->open(context_, *batch(0, 0)->schema(), false));
+  auto writer = value_of(sink->create_writer(small, {"battery", 0, 1}));
+  for (int64_t i = 0; i < 30; ++i) {
+    value_of(writer->write(small, rows(batch(i * 20'000, (i + 1) * 20'000, 3), std::to_string(i))));
+  }
+  EXPECT_GT(files_in("lake").size(), 2U) << "some are closed";
+  writer.reset();
+  EXPECT_THAT(files_in("lake"), IsEmpty());
+}
+
 TEST_F(FileWrite, WhatSomeTablesHadPreparedGoesWhenAnotherOneFails) {
   auto run = value_of(start("out/{table}/", {}));
   for (const char* table : {"a", "b"}) value_of(run.writer->write(context_, of_table(rows(batch(0, 1)), {"", table})));
