@@ -31,6 +31,15 @@ Result<Positions> move_positions(Session& session, const Lease& lease, const std
     auto endpoint = TRY(endpoint_of_location(record.source, name));
     auto source = TRY(session.registry().create_source(endpoint.request));
     positions = TRY(source->resolve_position(context, to));
+    // Files are named as the statement names them, so they are found in the folder that it runs in and in no other.
+    const Location& location = endpoint.request.location;
+    const bool relative = location.scheme == "file" && !location.path.starts_with('/');
+    if (relative && to == "latest" && positions.empty() && !record.positions.empty()) {
+      return refused(
+          "{} has no files, as seen from here: reset '{}' in the folder that it runs in (where all of them are gone, "
+          "--to earliest says the same)",
+          endpoint.text, name);
+    }
   }
   std::unique_ptr<Sink> sink;
   if (!record.sink.empty()) {

@@ -47,7 +47,7 @@ struct SelectItem {
   std::string alias;         // empty: the column's last name, or what DuckDB calls it
   bool fills_nulls = false;  // computed: may have a value where a column that it reads is NULL, as coalesce(…) has
   bool reads_all = false;    // opaque: columns come out computed or under other names, f(COLUMNS(*)), * RENAME (…)
-  std::optional<std::vector<Names>> reads;  // computed: the columns in it; nothing: we cannot tell
+  std::optional<std::vector<Names>> reads = std::nullopt;  // computed: the columns in it; nothing: we cannot tell
 
   // Of * EXCLUDE (…) REPLACE (…), which is opaque, too, though its columns are known.
   struct Replaced {
@@ -56,8 +56,8 @@ struct SelectItem {
     std::optional<std::vector<Names>> reads;
   };
   bool keeps_names = false;
-  std::vector<std::string> excluded;
-  std::vector<Replaced> replaced;
+  std::vector<std::string> excluded = {};
+  std::vector<Replaced> replaced = {};
 };
 
 // A connector call in FROM (or a name defined earlier in the file), and the text that stands for it.

@@ -184,7 +184,7 @@ def test_what_cannot_be_replayed_is_said(sluice, orders):
     assert "it was not defined WITH (dead_letters" in sluice.fails("dead-letters", "list", "clean")
     (sluice.folder / "other.sql").write_text(table(MENDED, name="other"))
     assert "there is no 'orders' in other.sql" in sluice.fails("dead-letters", "replay", "orders", "other.sql")
-    assert "neither list nor replay" in sluice.fails("dead-letters", "show", "orders")
+    assert "neither list nor replay" in sluice.fails("dead-letters", "show", "orders", code=2)
 
 
 @pytest.mark.parametrize("point", ["replay.begun", "sqlite.commit.before", "sqlite.commit.after", "commit.dead_letters",

@@ -378,7 +378,8 @@ def test_reset_to_latest_from_another_folder_does_not_say_that_it_did(sluice):
     elsewhere = type(sluice)(sluice.folder / "elsewhere")
     elsewhere.folder.mkdir()
     before = status(sluice, "t")["positions"]
-    elsewhere.fails("reset", "t", "--to", "latest", env={"SLUICE_STATE": f"sqlite:{sluice.folder}/state.db"})
+    error = elsewhere.fails("reset", "t", "--to", "latest", env={"SLUICE_STATE": f"sqlite:{sluice.folder}/state.db"})
+    assert "in the folder that it runs in" in error
     assert status(sluice, "t")["positions"] == before
 
 

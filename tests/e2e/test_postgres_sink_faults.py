@@ -137,7 +137,7 @@ def test_a_commit_that_happened_without_an_answer_replaces_the_table_once(sluice
 
         wait_until(waiting)
         cut.extend(waiting())
-        own_postgres.execute(f"SELECT pg_terminate_backend({cut[0][0]})")
+        own_postgres.execute(f"SELECT pg_terminate_backend({cut[0][0]}, 10000)")  # returns when it is gone
         standby("")  # lets all that wait go on
 
     standby("nobody")
