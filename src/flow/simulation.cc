@@ -16,6 +16,10 @@ class NumberReader final : public Reader {
     const SplitId& split = splits_[at_].id;
     int begin = from_[split];
     int end = std::min(begin + world_.batch, world_.rows_per_split);
+    // It comes while the rows before it are committed, however fast those were read.
+    const int64_t first = int64_t{to_int(split)} * world_.rows_per_split;
+    const bool has_bad_row = world_.bad_row >= first + begin && world_.bad_row < first + end;
+    if (has_bad_row && !world_.has_committed) return Event(Idle{});
     Rows rows;
     arrow::Int64Builder builder;
     for (int row = begin; row < end; ++row) {
@@ -137,6 +141,7 @@ class SpoolCommitter final : public Committer {
                       const Positions& upto) override {
     if (world_.commit_takes.count() > 0) {
       world_.committing = true;
+      world_.has_committed = true;
       const bool slept = context.clock.sleep(world_.commit_takes, context.stop);
       world_.committing = false;
       if (!slept) return cancelled();

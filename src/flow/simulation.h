@@ -49,6 +49,7 @@ struct World {
   Millis commit_takes{0};
   std::atomic<size_t> held_max{0};  // rows that a writer held at most in one epoch
   std::atomic<bool> committing{false};
+  std::atomic<bool> has_committed{false};            // or is about to, for the first time
   std::atomic<int64_t> written_while_committing{0};  // rows
 
   std::atomic<bool> draining{false};

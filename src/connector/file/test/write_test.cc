@@ -176,7 +176,7 @@ TEST_F(FileWrite, WhatIsToBeReplacedIsNotForgottenWhenAnEpochIsDiscarded) {
   run.writer = value_of(run.sink->create_writer(context_, {"battery", 0, 1}));
   value_of(run.writer->write(context_, rows(batch(0, 2))));
   expect_ok(publish(run));
-  EXPECT_THAT(files_in("out"), ElementsAre(MatchesRegex("battery-.*")));
+  EXPECT_THAT(files_in("out"), ElementsAre(MatchesRegex("orders-.*")));
   value_of(run.writer->write(context_, rows(batch(2, 4), "2")));
   expect_ok(publish(run));
   EXPECT_THAT(files_in("out"), SizeIs(2)) << "what this statement delivered stays";
