@@ -90,6 +90,7 @@ Result<void> PipelineRun::read_on(Context& context, Result<void> started) {
     context.log.warn("the pipeline failed and is tried again",
                      {{"error", error.message()}, {"in_ms", std::to_string(backoff_.count())}});
     tenure_.show_error(context, "tried again: " + error.message());
+    counters_.retrying = true;  // who sees it finds the reason in the state store
     if (!wait(context, backoff_)) return error;
     last_look = draining_;
     backoff_ = std::min(backoff_ * 2, kBackoffMax);
@@ -156,7 +157,6 @@ bool PipelineRun::worth_trying_again(Context& context, const Error& error) {
   }
   if (now - *failing_since_ >= retry_for) return false;
   ++counters_.retries;
-  counters_.retrying = true;
   return true;
 }
 

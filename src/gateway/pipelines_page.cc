@@ -42,11 +42,12 @@ void add_hosted(const HostedPipeline& pipeline, nlohmann::json& out) {
 }
 
 HttpResponse answer(const GatewayParts& parts) {
+  const auto hosted = parts.pipelines.list();  // first: what it says of a run is in the state store already
   auto records = parts.coordinator.list();
   if (!records.ok()) return http_error(records.error());
   std::map<std::string, nlohmann::json> all;
   for (const auto& record : *records) all[record.name] = delivered(record);
-  for (const auto& pipeline : parts.pipelines.list()) {
+  for (const auto& pipeline : hosted) {
     auto& entry = all[pipeline.name];
     if (entry.is_null()) entry = {{"epoch", 0}, {"rows", 0}, {"bytes", 0}, {"dead_rows", 0}};
     add_hosted(pipeline, entry);
