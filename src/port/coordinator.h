@@ -74,8 +74,8 @@ class Coordinator {
   // Creates or updates name, kind, definition, source, sink; positions and counters stay.
   virtual Result<void> define(const Lease& lease, const PipelineRecord& record) = 0;
 
-  // Fault::transient while another live process holds it (names that owner): it may end. A new lease has a higher generation; from then on
-  // every write with an older one is refused.
+  // Fault::transient while another live process holds it (names that owner): it may end. A new lease has a higher
+  // generation; from then on every write with an older one is refused.
   virtual Result<Lease> acquire(const std::string& pipeline, const std::string& owner) = 0;
   // As acquire(), beside other members and not beside a sole owner. A store that one machine has gives the only lease.
   // A member's define() is refused where a living one has another definition; its save_intent() compares `from` with
