@@ -1,6 +1,5 @@
 #include "connector/kafka/dead_message.h"
 
-#include <algorithm>
 #include <string_view>
 
 #include <arrow/util/base64.h>
@@ -46,19 +45,7 @@ void append_headers(const rd_kafka_message_t& message, std::string& out) {
 }  // namespace
 
 std::string dead_payload(const rd_kafka_message_t& message) {
-  const auto bytes = bytes_at(message.payload, message.payload == nullptr ? 0 : message.len);
-  if (is_utf8(bytes)) return std::string(bytes);
-  constexpr size_t kLongest = 4;  // of a character
-  std::string out;
-  for (size_t at = 0; at < bytes.size();) {
-    size_t length = 1;
-    const size_t most = std::min(kLongest, bytes.size() - at);
-    while (length <= most && !is_utf8(bytes.substr(at, length))) ++length;
-    const bool character = length <= most;
-    out += character ? bytes.substr(at, length) : "\xEF\xBF\xBD";
-    at += character ? length : 1;
-  }
-  return out;
+  return as_utf8(bytes_at(message.payload, message.payload == nullptr ? 0 : message.len));
 }
 
 std::string dead_message(const rd_kafka_message_t& message) {

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "port/conformance/as_nobody.h"
 #include "store/local/test_folder.h"
 
 namespace sluice::local {
@@ -156,13 +157,17 @@ TEST_F(Write, sweep_removes_only_what_its_owner_left) {
 }
 
 TEST_F(Write, sweep_passes_over_folders_that_nobody_may_look_into) {
-  if (::geteuid() == 0) GTEST_SKIP() << "root may look everywhere";
   ASSERT_TRUE(prepare("lake/x/a", "1", "orders/3").ok());
   write("lake/lost+found/b", "1");
+  ::chmod(root_.c_str(), 0755);
+  ::chmod(path("lake/x").c_str(), 0777);
   ::chmod(path("lake/lost+found").c_str(), 0);
-  auto swept = store_->sweep(context_, path("lake"), [](const std::string&) { return true; });
+  {
+    const conformance::AsNobody nobody;
+    auto swept = store_->sweep(context_, path("lake"), [](const std::string&) { return true; });
+    EXPECT_TRUE(swept.ok()) << swept.error().message();
+  }
   ::chmod(path("lake/lost+found").c_str(), 0700);
-  ASSERT_TRUE(swept.ok()) << swept.error().message();
   EXPECT_THAT(names_in("lake/x"), IsEmpty());
 }
 
