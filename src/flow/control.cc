@@ -11,10 +11,13 @@ bool Stretch::reading_done() const {
   return feed.shared.stopping() || feed.splits.drained() || feed.shared.rows_left <= 0;
 }
 
-bool Stretch::is_one_epoch() const {
+// Whether rows are those of one moment a source may know only when it hands them out.
+bool Stretch::is_one_epoch() const { return one_epoch_ || pipeline_.source().traits().one_snapshot; }
+
+bool Stretch::begins_one_epoch() const {
   const SinkTraits traits = pipeline_.sink_->traits();
-  return pipeline_.plan_.query != nullptr || pipeline_.source().traits().one_snapshot ||
-         (traits.single_writer && traits.decision == Decision::journal) || (replaces() && !delivered_before());
+  return pipeline_.plan_.query != nullptr || (traits.single_writer && traits.decision == Decision::journal) ||
+         (replaces() && !delivered_before());
 }
 
 // Does what is there go once all that is new is complete? A stream never is: its first epoch replaces.
@@ -44,7 +47,7 @@ Error Stretch::interrupted() const {
 // Is the epoch that is being written to be cut now?
 bool Stretch::cut_due(Context& context, SteadyTime began) const {
   const PipelineOptions& options = pipeline_.options_;
-  if (one_epoch_) return false;
+  if (is_one_epoch()) return false;
   const Millis age_max =
       options.epoch_age.value_or(pipeline_.plan_.kind == PipelineKind::stream ? Millis(10'000) : Millis(600'000));
   const auto state = gate_.state();
@@ -98,7 +101,7 @@ Result<void> Stretch::control(Context& context, Context& outer) {
       if (!last && !gate_.state().pending) began = context.clock.steady();
       if (!last && !cut_due(context, began)) continue;
       // What is one epoch is whole or not there: what was read of it so far is read again by the next run.
-      if (last && one_epoch_ && cut_short()) return gate_.breaking() ? interrupted() : cancelled();
+      if (last && is_one_epoch() && cut_short()) return gate_.breaking() ? interrupted() : cancelled();
       began = context.clock.steady();
       auto data = cut(context, shared_.next_epoch++);
       if (!data.ok()) {

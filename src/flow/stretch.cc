@@ -30,7 +30,7 @@ Result<std::optional<Break>> Stretch::run(Context& outer, const Positions& durab
     shared_.nothing_new = true;
     return std::optional<Break>();
   }
-  one_epoch_ = is_one_epoch();
+  one_epoch_ = begins_one_epoch();
   auto result = pipeline_.plan_.query != nullptr ? start_query(context) : start_rows(context);
   if (result.ok()) {
     spawn(

@@ -69,6 +69,7 @@ class Stretch {
   // Commits in `outer`: what was read before a thread failed is delivered all the same.
   Result<void> control(Context& context, Context& outer);
   [[nodiscard]] bool is_one_epoch() const;
+  [[nodiscard]] bool begins_one_epoch() const;
   [[nodiscard]] bool replaces() const;
   [[nodiscard]] bool delivered_before() const;
   [[nodiscard]] bool cut_short() const;
