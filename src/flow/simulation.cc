@@ -54,7 +54,11 @@ class NumberSource final : public Source {
     for (int i = 0; i < world.splits; ++i) from_[std::to_string(i)] = 0;  // complete: lanes only touch their own
   }
 
-  [[nodiscard]] SourceTraits traits() const override { return {}; }
+  [[nodiscard]] SourceTraits traits() const override {
+    SourceTraits traits;
+    traits.one_snapshot = world_.turns_out_one_snapshot && world_.batches > 0;
+    return traits;
+  }
   Result<SchemaPtr> fetch_schema(Context&) override { return arrow::schema({arrow::field("n", arrow::int64())}); }
   Result<Planned> plan(Context& context, const ReadRequest&) override {
     return Planned{TRY(fetch_schema(context)), Pushed{}};

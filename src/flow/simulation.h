@@ -45,7 +45,8 @@ struct World {
   bool single_writer = false;
   bool replaces = false;
   int64_t bad_row = -1;
-  bool dead_letters_fail = false;  // as they are prepared
+  bool turns_out_one_snapshot = false;  // once rows come
+  bool dead_letters_fail = false;       // as they are prepared
   Millis commit_takes{0};
   std::atomic<size_t> held_max{0};  // rows that a writer held at most in one epoch
   std::atomic<bool> committing{false};

@@ -239,6 +239,16 @@ TEST(PipelineTest, ASinkThatReplacesGetsOneEpochWhateverItsWritersAskFor) {
   EXPECT_GT(again->epochs, 1);
 }
 
+TEST(PipelineTest, ASourceMayTellOnlyWithItsRowsThatTheyAreOfOneMoment) {
+  World world;
+  world.turns_out_one_snapshot = true;
+  Simulation simulation(world, Decision::journal, false);
+  auto summary = simulation.run(2, 10);
+  ASSERT_TRUE(summary.ok()) << summary.error().message();
+  EXPECT_EQ(summary->epochs, 1);
+  simulation.expect_each_row_once();
+}
+
 TEST(PipelineTest, ASinkThatReplacesGetsNothingWhenTheRunIsStoppedOnTheWay) {
   World world;
   world.replaces = true;
