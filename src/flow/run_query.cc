@@ -89,8 +89,7 @@ Result<void> Stretch::query_thread(Context& context, Outlet outlet, Epoch epoch)
   };
   // The answer of an unnamed statement is one: once decided it is delivered, whatever a LIMIT left unread. A target
   // that decides may be alone in knowing it.
-  const PipelineRecord& before = shared_.tenure.record();
-  const bool decided = before.last_epoch > 0 || !before.intents.empty() || !shared_.order.durable().empty();
+  const bool decided = delivered_before();
   if (!pipeline_.plan_.named && shared_.tenure.resumed() && decided) shared_.nothing_new = true;
   // A table that is run again with nothing new must not deliver the query's answer to "no rows" (count(*) = 0).
   if (!shared_.nothing_new && shared_.tenure.resumed() && decided) {
